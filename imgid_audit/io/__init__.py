@@ -1,0 +1,1 @@
+"""Tables, the run folder, provenance: everything that touches the disk but images and reports."""

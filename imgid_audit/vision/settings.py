@@ -1,0 +1,89 @@
+"""The `model:`, `train:` and `predict:` blocks of a config. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from imgid_audit.io.settings import Settings
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Normalisation = Literal["imagenet"] | tuple[float, ...] | None
+
+
+class InputSettings(Settings):
+    """What the model is fed. Unset parts come from the pretrained weights' own transform."""
+
+    size: int | None = Field(None, ge=8, le=4096, description="side of the square input in pixels")
+    channels: Literal[1, 3] = 3
+    mean: Normalisation = Field(None, description="'imagenet', or one number a channel")
+    std: Normalisation = None
+
+
+class ModelSettings(Settings):
+    """Which network, and with which weights."""
+
+    architecture: str = Field(
+        "smallcnn", description="smallcnn, a torchvision name, timm/NAME or package.module:factory"
+    )
+    weights: str | None = Field(None, description="a file: audited as it is, nothing trains; null: train")
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="of `weights`; required with --trust-model-code"
+    )
+    dropout: Probability = 0.0
+    input: InputSettings = Field(default_factory=InputSettings)
+
+
+class AugmentSettings(Settings):
+    """Random changes of training images, all off by default."""
+
+    hflip: Probability = 0.0
+    vflip: Probability = 0.0
+    rotation: float = Field(0.0, ge=0, le=180, description="degrees to either side")
+    crop: float = Field(1.0, gt=0, le=1, description="smallest area fraction of a random resized crop; 1: off")
+    colour: float = Field(0.0, ge=0, le=1, description="strength of brightness and contrast jitter")
+    randaugment: int = Field(0, ge=0, le=10, description="operations an image; 0: off")
+
+
+class PluginEntry(Settings):
+    """A registered plugin by name, with its own parameters."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrainSettings(Settings):
+    """How the classifier is trained, where `model.weights` is null."""
+
+    init: str | None = Field(None, description="DEFAULT (torchvision's weights) or a file: the starting point")
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(64, ge=1)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = Field(0.001, gt=0)
+    weight_decay: float = Field(0.0001, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)
+    resample: PluginEntry | None = Field(None, description="a registered resampling of the training rows")
+    select: Literal["average", "worst_class", "worst_group"] = Field(
+        "average", description="validation accuracy that picks the checkpoint: plain, of the worst class or group"
+    )
+    groups: tuple[str, ...] = Field((), description="attributes (a list means their intersection) that define a group")
+    patience: int | None = Field(None, ge=1, description="epochs without improvement before stopping; null: all epochs")
+    seed: int = 0
+    workers: int | Literal["auto"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+
+
+class PredictSettings(Settings):
+    """How images become scores."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    shard_rows: int = Field(4096, ge=1)
+    max_failed: Probability = Field(
+        0.01, description="fraction of images that may fail before the run stops with exit 3"
+    )
