@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Settings(BaseModel):
-    """Base of every block: frozen, and a key that is not known is an error."""
+def problem_at(message: str, *trail: str | int) -> PydanticCustomError:
+    """An error for validators of a whole block that belongs to the value at `trail` within it."""
+    return PydanticCustomError("problem_at", "{message}", {"message": message, "trail": trail})
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Settings(BaseModel):
+    """Base of every block: frozen, a key that is not known is an error, and so is a number that is not finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _booleans_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        # Python would take true for 1 and YAML reads `yes`, `no`, `on` and `off` as booleans.
+        annotation = str(cls.model_fields[info.field_name or ""].annotation)
+        if isinstance(value, bool) and any(number in annotation for number in ("int", "float")):
+            raise problem_at(f"must be a number, got {str(value).lower()} (YAML reads yes, no, on and off as booleans)")
+        return value
 
 
 class AttributeSettings(Settings):
@@ -28,9 +43,9 @@ class AttributeSettings(Settings):
     def _edges_increase(self) -> Self:
         if self.bins is not None:
             if len(self.bins) < 2:
-                raise ValueError("bins needs two edges or more")
+                raise problem_at(f"must be two edges or more, got {list(self.bins)}", "bins")
             if any(a >= b for a, b in zip(self.bins, self.bins[1:], strict=False)):
-                raise ValueError(f"bins must increase, got {list(self.bins)}")
+                raise problem_at(f"must increase, got {list(self.bins)}", "bins")
         return self
 
 
@@ -46,11 +61,12 @@ class SplitSettings(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.column is None and self.test is None:
-            raise ValueError("split needs `test` (a fraction) or `column`")
+            raise problem_at("needs `test` (a fraction) or `column` (of ready splits)")
         if self.column is not None and self.test is not None:
-            raise ValueError("split takes `test` from the column; remove `test` or `column`")
-        if sum(part or 0 for part in (self.val, self.test, self.adjust)) >= 1:
-            raise ValueError("val, test and adjust leave nothing to train on: they must add up to less than 1")
+            raise problem_at("cannot stand beside `column`, which says what is test: remove one of them", "test")
+        total = sum(part or 0 for part in (self.val, self.test, self.adjust))
+        if total >= 1:
+            raise problem_at(f"val, test and adjust must add up to less than 1, or nothing is left, got {total:g}")
         return self
 
 
@@ -64,19 +80,37 @@ class DataSettings(Settings):
     id: str | None = Field(None, description="column that names rows; default: the image path")
     subject: str | None = Field(None, description="column of the patient, writer, ...: the unit of sampling")
     split: SplitSettings | str | None = Field(None, description="fractions, or the name of a column")
-    attributes: dict[str, AttributeSettings] = Field(default_factory=dict)
+    attributes: dict[str, AttributeSettings] = Field(
+        default_factory=dict, description="by name; an empty block takes the column of that name"
+    )
     intersections: tuple[tuple[str, ...], ...] = ()
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _empty_blocks(cls, value: Any) -> Any:
+        # `sex:` with nothing behind it is how YAML users write an empty block.
+        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _attribute_names(self) -> Self:
+        for name in self.attributes:
+            if not name or "*" in name:
+                raise problem_at("must have a name without `*`, which joins intersections", "attributes", name)
+        return self
 
     @model_validator(mode="after")
     def _intersections_known(self) -> Self:
-        for names in self.intersections:
-            unknown = [name for name in names if name not in self.attributes]
-            if unknown:
-                raise ValueError(
-                    f"intersections name {unknown[0]!r}, which is not among attributes {list(self.attributes)}"
-                )
+        seen: set[frozenset[str]] = set()
+        for index, names in enumerate(self.intersections):
+            for place, name in enumerate(names):
+                if name not in self.attributes:
+                    message = f"unknown attribute {name!r}: known are {', '.join(self.attributes) or 'none'}"
+                    raise problem_at(message, "intersections", index, place)
             if len(names) < 2 or len(set(names)) < len(names):
-                raise ValueError(f"an intersection is two or more different attributes, got {list(names)}")
+                raise problem_at(f"must be two or more different attributes, got {list(names)}", "intersections", index)
+            if frozenset(names) in seen:
+                raise problem_at(f"is listed twice: {list(names)}", "intersections", index)
+            seen.add(frozenset(names))
         return self
 
 

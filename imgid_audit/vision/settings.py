@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from imgid_audit.io.settings import Settings
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Normalisation = Literal["imagenet"] | tuple[float, ...] | None
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class InputSettings(Settings):
@@ -68,7 +72,9 @@ class TrainSettings(Settings):
     select: Literal["average", "worst_class", "worst_group"] = Field(
         "average", description="validation accuracy that picks the checkpoint: plain, of the worst class or group"
     )
-    groups: tuple[str, ...] = Field((), description="attributes (a list means their intersection) that define a group")
+    groups: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(
+        (), description="an attribute, or a list: their intersection, that defines a group"
+    )
     patience: int | None = Field(None, ge=1, description="epochs without improvement before stopping; null: all epochs")
     seed: int = 0
     workers: int | Literal["auto"] = "auto"

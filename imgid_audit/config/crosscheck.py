@@ -1,0 +1,203 @@
+"""What the blocks of a config must be to one another, beyond each being right by itself.
+
+Every function yields (trail, message) and reads a `Draft`, in which a block that is itself wrong is
+absent, so that one mistake never hides another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from imgid_audit.config.messages import Complaint, complaints, unknown
+from imgid_audit.config.models import OperatingPointSettings, TaskSettings
+from imgid_audit.io.settings import DataSettings, PredictionsSettings, SplitSettings
+from imgid_audit.report.settings import ReportSettings
+from imgid_audit.vision.settings import ModelSettings, TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The blocks that are right by themselves; `given` are the top-level keys that were written at all."""
+
+    given: frozenset[str]
+    blocks: Mapping[str, Any]
+
+    def task(self) -> TaskSettings | None:
+        return self.blocks.get("task")
+
+    def data(self) -> DataSettings | None:
+        return self.blocks.get("data")
+
+    def model(self) -> ModelSettings | None:
+        return self.blocks.get("model")
+
+    def predictions(self) -> PredictionsSettings | None:
+        return self.blocks.get("predictions")
+
+    def train(self) -> TrainSettings | None:
+        return self.blocks.get("train")
+
+
+def cross_complaints(draft: Draft) -> Iterator[Complaint]:
+    """Everything that is wrong between the blocks, rules aside."""
+    yield from _task(draft)
+    yield from _source(draft)
+    yield from _split(draft)
+    yield from _operating_point(draft)
+    yield from _training(draft)
+    yield from _metrics(draft)
+    yield from _plugins(draft)
+
+
+def _task(draft: Draft) -> Iterator[Complaint]:
+    task = draft.task()
+    if task is None:
+        return
+    labels, at = task.labels, ("task", "labels")
+    if labels is not None:
+        for label, times in Counter(labels).items():
+            if times > 1:
+                yield at, f"must be different labels, got {label!r} {times} times"
+        if task.type == "binary" and len(labels) != 2:
+            yield at, f"must be two for a binary task, got {len(labels)}"
+        if task.type == "multiclass" and len(labels) < 2:
+            yield at, f"must be two or more, got {len(labels)}"
+        if "macro" in labels:
+            yield at, "must not contain 'macro', which names the mean over classes in rules"
+    if task.type == "multiclass" and task.positive is not None:
+        yield ("task", "positive"), "has no meaning in a multiclass task: remove it, or say `type: binary`"
+    if task.type == "binary" and task.positive is None:
+        yield ("task",), "needs `positive`: the class that a binary task's metrics speak of"
+    if task.type == "binary" and task.positive is not None and labels is not None and task.positive not in labels:
+        yield ("task", "positive"), f"must be one of the labels {list(labels)}, got {task.positive!r}"
+
+
+def _source(draft: Draft) -> Iterator[Complaint]:
+    model, predictions = "model" in draft.given, "predictions" in draft.given
+    if model and predictions:
+        yield ("predictions",), "cannot stand beside `model`: give one of the two, what is audited"
+    elif not model and not predictions:
+        yield (), "needs `model` (images are predicted) or `predictions` (a table of what a model said)"
+    elif predictions:
+        for key in ("train", "predict"):
+            if key in draft.given:
+                yield (key,), "has no effect with `predictions`, which are ready: remove it"
+    settings = draft.model()
+    if settings is not None and settings.weights is None and settings.sha256 is not None:
+        yield ("model", "sha256"), "is of `model.weights`, which is not given"
+    data = draft.data()
+    if model and not predictions and data is not None and data.manifest is None:
+        yield ("data",), "needs `manifest`: the table of images"
+
+
+def _trains(draft: Draft) -> bool:
+    model = draft.model()
+    return model is not None and model.weights is None and "predictions" not in draft.given
+
+
+def _lacks_val(data: DataSettings) -> bool:
+    """Whether no split can be val: there is none at all, or fractions without one for val."""
+    split = data.split
+    return split is None or (isinstance(split, SplitSettings) and split.column is None and split.val is None)
+
+
+def _split(draft: Draft) -> Iterator[Complaint]:
+    data = draft.data()
+    if data is not None and data.split is None and _trains(draft):
+        yield ("data",), "needs `split`: without one everything is test, and nothing is left to train on"
+
+
+def _operating_point(draft: Draft) -> Iterator[Complaint]:
+    point: OperatingPointSettings | None = draft.blocks.get("operating_point")
+    task, data = draft.task(), draft.data()
+    at = ("operating_point",)
+    if point is None:
+        return
+    if task is not None and task.type == "multiclass":
+        yield at, "is for binary tasks: a multiclass task takes the class of the highest score"
+    found = point.at is not None or point.value is not None
+    if found and point.threshold is not None:
+        yield (*at, "threshold"), "cannot stand beside `at` and `value`: a threshold is given or found"
+    elif not found and point.threshold is None:
+        yield at, "needs `at` with `value`, or `threshold`"
+    elif found and (point.at is None or point.value is None):
+        yield at, f"needs `{'at' if point.at is None else 'value'}` too"
+    if point.at is not None and data is not None and _lacks_val(data):
+        yield (*at, "at"), "needs a val split to be found on: give `data.split` one, or a `threshold`"
+
+
+def _training(draft: Draft) -> Iterator[Complaint]:
+    train, data = draft.train(), draft.data()
+    if train is None or data is None:
+        return
+    for index, name in enumerate(train.groups):
+        if name not in data.attributes:
+            yield ("train", "groups", index), unknown("attribute", name, data.attributes)
+    if len(set(train.groups)) < len(train.groups):
+        yield ("train", "groups"), f"must be different attributes, got {list(train.groups)}"
+    if not _trains(draft):
+        return
+    if train.select == "worst_group" and not train.groups:
+        yield ("train", "select"), "worst_group needs `train.groups`: the attributes that define a group"
+    if data.split is not None and _lacks_val(data):
+        for key, needs in (("select", train.select != "average"), ("patience", train.patience is not None)):
+            if needs:
+                yield ("train", key), "needs a val split: give `data.split` a fraction `val`"
+
+
+def _metrics(draft: Draft) -> Iterator[Complaint]:
+    from imgid_audit.config.rules import GAP_METRICS
+    from imgid_audit.metrics import METRICS
+
+    metrics: tuple[str, ...] = draft.blocks.get("metrics", ())
+    for index, name in enumerate(metrics):
+        if name in GAP_METRICS:
+            yield ("metrics", index), f"{name!r} is a gap, reported for every binary task: name it in a rule instead"
+        elif name not in METRICS:
+            yield ("metrics", index), METRICS.unknown(name)
+        elif name in metrics[:index]:
+            yield ("metrics", index), f"{name!r} is listed twice"
+
+
+def _plugins(draft: Draft) -> Iterator[Complaint]:
+    from imgid_audit.checks import CHECKS
+    from imgid_audit.export import FORMATS
+    from imgid_audit.mitigations import MITIGATIONS
+
+    for code, params in draft.blocks.get("checks", {}).items():
+        if code not in CHECKS:
+            yield ("checks", code), CHECKS.unknown(code)
+        elif params is not False:
+            yield from _params(CHECKS[code].Params, params, ("checks", code))
+    report: ReportSettings | None = draft.blocks.get("report")
+    for index, name in enumerate(report.formats if report else ()):
+        if name not in FORMATS:
+            yield ("report", "formats", index), FORMATS.unknown(name)
+        elif report is not None and name in report.formats[:index]:
+            yield ("report", "formats", index), f"{name!r} is listed twice"
+    train = draft.train()
+    if train is None or train.resample is None:
+        return
+    entry, at = train.resample, ("train", "resample")
+    if entry.name not in MITIGATIONS:
+        yield (*at, "name"), MITIGATIONS.unknown(entry.name)
+        return
+    method = MITIGATIONS[entry.name]
+    found = list(_params(method.Params, entry.params, (*at, "params")))
+    yield from found
+    if not found and not train.groups and "groups" in method.needs(method.Params(**entry.params)):
+        yield at, f"{entry.name} by group needs `train.groups`: the attributes that define a group"
+
+
+def _params(model: Any, params: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Complaint]:
+    """What a plugin's own `Params` find wrong."""
+    try:
+        model.model_validate(params)
+    except ValidationError as error:
+        for trail, message in complaints(error, model, params):
+            yield (*at, *trail), message

@@ -1,0 +1,9 @@
+"""From decisions to estimates, gaps and verdicts. NumPy and SciPy only."""
+
+from __future__ import annotations
+
+from imgid_audit.evaluation.breakdowns import breakdown, breakdowns
+from imgid_audit.evaluation.decisions import decide, find_operating_point, given_operating_point
+from imgid_audit.evaluation.evaluate import evaluate
+
+__all__ = ["breakdown", "breakdowns", "decide", "evaluate", "find_operating_point", "given_operating_point"]

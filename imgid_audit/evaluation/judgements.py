@@ -1,0 +1,234 @@
+"""The policy's rules, each answered from the measurements of its breakdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+import numpy as np
+
+from imgid_audit.core.policy import IntervalSpec, Policy, Rule
+from imgid_audit.core.predictions import Decisions
+from imgid_audit.core.result import Verdict, VerdictStatus
+from imgid_audit.core.slices import Breakdown, Slice
+from imgid_audit.evaluation.disparities import CRITERIA
+from imgid_audit.evaluation.wording import class_text, comparison_text, names, number
+from imgid_audit.metrics import METRICS
+from imgid_audit.stats.bands import Mask
+from imgid_audit.stats.measured import Measured
+from imgid_audit.stats.verdicts import PAIRED, Growth, Judgement, Part, Requirement, growth_needed, judge
+
+Measurements = Mapping[str, tuple[Measured, ...]]
+SEVERITY: tuple[VerdictStatus, ...] = ("fail", "not_evaluated", "inconclusive", "pass")
+"""Where a rule holds for several classes, the first of these that a class has is the rule's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A rule's answer for one class, before the classes are put together."""
+
+    status: VerdictStatus
+    reason: str
+    judgement: Judgement | None
+    worst: Slice | None
+    needed: Mapping[str, int] | None = None
+    towards: Literal["pass", "fail"] = "pass"
+
+
+def metrics_of(rule: Rule) -> tuple[str, ...]:
+    """The metrics that a rule reads: its own, or its criterion's parts."""
+    return CRITERIA[rule.metric].parts if rule.metric in CRITERIA else (rule.metric,)
+
+
+def verdict(
+    rule: Rule,
+    breakdown: Breakdown,
+    measurements: Measurements,
+    decisions: Decisions,
+    policy: Policy,
+    intervals: IntervalSpec,
+) -> Verdict:
+    """Answer one rule; `measurements` has its metrics over its breakdown."""
+    targets = _targets(rule, measurements, decisions)
+    if isinstance(targets, str):
+        return Verdict(rule.id, "not_evaluated", targets, None, None, None, rule.tolerance, None, None)
+    answers = [_answer(rule, breakdown, parts, len(targets), policy, intervals) for parts in targets]
+    status = next(status for status in SEVERITY if any(answer.status == status for answer in answers))
+    leading = _leading([answer for answer in answers if answer.status == status], rule)
+    found = leading.judgement
+    needed = _merged(answers) if status == "inconclusive" else None
+    reason = leading.reason + (f"; {names('left out', rule.ignore)}" if rule.ignore else "")
+    if found is None:
+        return Verdict(rule.id, status, reason, None, None, None, rule.tolerance, leading.worst, needed)
+    bounds = (found.failing, found.passing) if _asks_upper(rule) else (found.passing, found.failing)
+    return Verdict(rule.id, status, reason, found.observed, *bounds, rule.tolerance, leading.worst, needed)
+
+
+def _targets(rule: Rule, measurements: Measurements, decisions: Decisions) -> list[tuple[Measured, ...]] | str:
+    """The measured parts of each class that the rule speaks of, or why there is none."""
+    task = decisions.task
+    parts = [METRICS[name] for name in metrics_of(rule)]
+    needing = [metric.name for metric in parts if metric.needs == "scores"]
+    if needing and decisions.scores is None:
+        return f"{rule.metric} needs scores, and there are only predicted labels"
+    classes: tuple[str | None, ...]
+    if not all(metric.per_class for metric in parts):
+        if rule.class_name is not None:
+            return f"{rule.metric} has no classes, and the rule names class {rule.class_name!r}"
+        classes = (None,)
+    elif rule.class_name is None:
+        classes = tuple(task.labels[index] for index in task.scored_classes)
+    elif task.kind == "multiclass" and rule.class_name == "macro" and "macro" not in task.labels:
+        if not all(metric.macro for metric in parts):
+            return f"{rule.metric} has no macro mean"
+        classes = (None,)
+    elif rule.class_name in (task.labels[index] for index in task.scored_classes):
+        classes = (rule.class_name,)
+    else:
+        known = ", ".join(repr(task.labels[index]) for index in task.scored_classes)
+        return f"{rule.metric} has no class {rule.class_name!r} in this {task.kind} task: it speaks of {known}"
+    return [
+        tuple(one for name in metrics_of(rule) for one in measurements[name] if one.class_name == class_name)
+        for class_name in classes
+    ]
+
+
+def _answer(
+    rule: Rule,
+    breakdown: Breakdown,
+    measured: tuple[Measured, ...],
+    classes: int,
+    policy: Policy,
+    intervals: IntervalSpec,
+) -> Answer:
+    kept = np.array([not set(where.levels) & set(rule.ignore) for where in breakdown.slices], dtype=bool)
+    least = 2 if rule.kind in PAIRED else 1
+    what = f"{rule.metric}{class_text(measured[0].class_name)}"
+    defined = [kept & one.defined for one in measured]
+    for one, mask in zip(measured, defined, strict=True):
+        if mask.sum() < least:
+            return Answer("not_evaluated", _too_few(one, kept, least), None, None)
+    supported = [mask & (one.support >= policy.min_support) for one, mask in zip(measured, defined, strict=True)]
+    lacking = kept & ~np.logical_and.reduce(supported)
+    asked = _requirement(rule, len(measured), classes, intervals)
+    parts = tuple(Part(one.band, mask) for one, mask in zip(measured, supported, strict=True) if mask.sum() >= least)
+    whole = len(parts) == len(measured)
+    held = tuple(one for one, mask in zip(measured, supported, strict=True) if mask.sum() >= least)
+    weak = _weak_text(lacking, measured, policy.min_support)
+    if not parts or (asked.mean and not whole):
+        needed = _support_needed(lacking, measured, policy.min_support)
+        return Answer("inconclusive", f"{what}: {weak}", None, None, needed)
+    found = judge(parts, asked)
+    said = comparison_text(what, rule, found, held[found.part], parts[found.part].used, intervals.level)
+    status: VerdictStatus = found.status
+    if lacking.any():
+        said = f"{said}; {weak}"
+        status = "fail" if status == "fail" else "inconclusive"
+    worst = _worst(found, held[found.part])
+    if status != "inconclusive":
+        return Answer(status, said, found, worst)
+    growth = growth_needed(parts, asked) if found.status == "inconclusive" else None
+    if growth is not None and growth.factor is None:
+        said += f"; observed {number(found.observed)} is so near the tolerance that no sample size settles it"
+        return Answer(status, said, found, worst, None, "fail" if growth.towards == "fail" else "pass")
+    # a rule that is heading for `fail` needs nothing of the levels that were not compared
+    failing = growth is not None and growth.towards == "fail"
+    needed = {} if failing else _support_needed(lacking, measured, policy.min_support)
+    if growth is not None:
+        _add_growth(needed, growth, measured[0])
+    return Answer(status, said, found, worst, needed, "fail" if failing else "pass")
+
+
+def _requirement(rule: Rule, parts: int, classes: int, intervals: IntervalSpec) -> Requirement:
+    mean = rule.metric in CRITERIA and CRITERIA[rule.metric].how == "mean"
+    return Requirement(rule.kind, rule.tolerance, intervals.level, parts * classes, mean)
+
+
+def _asks_upper(rule: Rule) -> bool:
+    return rule.kind in ("max_gap", "max_value")
+
+
+def _too_few(measured: Measured, kept: Mask, least: int) -> str:
+    """Why a metric is not defined on enough levels."""
+    pairs = zip(measured.breakdown.slices, measured.undefined, kept, strict=True)
+    reasons = [f"{where}: {reason.reason}" for where, reason, use in pairs if reason is not None and use]
+    shown = "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more" if len(reasons) > 5 else "")
+    count = int((kept & measured.defined).sum())
+    wanted = "two levels or more" if least == 2 else "a level"
+    return f"{measured.metric} is defined on {count} of {int(kept.sum())} levels and the rule needs {wanted}" + (
+        f" ({shown})" if shown else ""
+    )
+
+
+def _weak_text(lacking: Mask, measured: tuple[Measured, ...], least: int) -> str:
+    """The levels under the minimum support, with the support that they have."""
+    support = np.min([one.support for one in measured], axis=0)
+    slices = measured[0].breakdown.slices
+    shown = [f"{slices[i]} ({int(support[i])})" for i in np.flatnonzero(lacking)]
+    listed = ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
+    return f"not compared, with fewer than {max(least, 1)} rows that count: {listed}"
+
+
+def _worst(found: Judgement, measured: Measured) -> Slice:
+    """The slice that decided; of a pair, the worse one in the metric's own direction."""
+    slices, value = measured.breakdown.slices, measured.value
+    pair = sorted((found.first, found.second), key=lambda i: float(value[i]))
+    lower_is_better = METRICS[measured.metric].better == "lower"
+    return slices[pair[-1] if lower_is_better else pair[0]]
+
+
+def key_of(where: Slice) -> str:
+    """How `subjects_needed` names a slice: its level, or levels joined by ``*``."""
+    return " * ".join(where.levels) or "all rows"
+
+
+def _add_growth(needed: dict[str, int], growth: Growth, measured: Measured) -> None:
+    """Raise `needed` to the additional units of each slice that must grow."""
+    factor = 1.0 if growth.factor is None else growth.factor
+    for i in np.flatnonzero(growth.limiting):
+        name = key_of(measured.breakdown.slices[i])
+        needed[name] = max(needed.get(name, 0), 1, ceil(int(measured.size[i]) * (factor - 1)))
+
+
+def _support_needed(lacking: Mask, measured: tuple[Measured, ...], least: int) -> dict[str, int]:
+    """Units that bring each level to the minimum support, if they hold as many rows that count."""
+    needed: dict[str, int] = {}
+    for i in np.flatnonzero(lacking):
+        support = min(int(one.support[i]) for one in measured)
+        size = int(measured[0].size[i])
+        more = ceil(size * (least / support - 1)) if support else least
+        needed[key_of(measured[0].breakdown.slices[i])] = max(1, more)
+    return needed
+
+
+def _leading(answers: Sequence[Answer], rule: Rule) -> Answer:
+    """Of answers with one status, the one whose deciding bound is worst."""
+
+    def severity(answer: Answer) -> float:
+        if answer.judgement is None:
+            return np.inf
+        bound = answer.judgement.failing if answer.status == "fail" else answer.judgement.passing
+        return bound if _asks_upper(rule) else -bound
+
+    return max(answers, key=severity)
+
+
+def _merged(answers: Sequence[Answer]) -> Mapping[str, int] | None:
+    """What settles a rule over several classes.
+
+    One class that is heading for `fail` settles it, so the cheapest of those; else the most that
+    any class needs of each slice. None where that cannot be reached.
+    """
+    open_ones = [answer for answer in answers if answer.status == "inconclusive"]
+    failing = [answer.needed for answer in open_ones if answer.towards == "fail" and answer.needed]
+    if failing:
+        return min(failing, key=lambda needed: sum(needed.values()))
+    merged: dict[str, int] = {}
+    for answer in open_ones:
+        if answer.needed is None:
+            return None
+        for name, count in answer.needed.items():
+            merged[name] = max(merged.get(name, 0), count)
+    return merged or None

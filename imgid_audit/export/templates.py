@@ -1,0 +1,63 @@
+"""Templates: one environment, escaping always on, an unknown name always an error."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from imgid_audit.report import Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def template_folder() -> Path:
+    """The package's own templates where it was built with them (a wheel), else the checkout's."""
+    inside = PACKAGE / "templates"
+    return inside if inside.is_dir() else PACKAGE.parent / "templates"
+
+
+@cache
+def environment() -> Environment:
+    """The one environment. `select_autoescape` would leave ``.html.j2`` unescaped, so it is not used."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FileSystemLoader(template_folder()),
+        trim_blocks=False,
+        auto_reload=False,
+    )
+
+
+def content_security_policy() -> str:
+    """The page's policy: nothing from anywhere; its own style and script by hash; pictures as data alone."""
+    style, script = (_digest(environment().get_template(name).render()) for name in ("report.css", "report.js"))
+    return (
+        f"default-src 'none'; style-src '{style}'; script-src '{script}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def render(report: Report, medium: Literal["screen", "paper"]) -> str:
+    """The document for a browser (with policy, script and contents) or for paper (without)."""
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            medium=medium,
+            policy=content_security_policy() if medium == "screen" else "",
+            stamp=report.epoch.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+    )

@@ -1,0 +1,64 @@
+"""Files appear whole or not at all: written beside, synced, renamed, and the folder synced."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+_SUFFIX = ".partial"
+_serial = itertools.count()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` durably; a crash at any point leaves the old file or the new one.
+
+    Missing parent folders are made. The temporary file lies in the same folder, because a rename
+    is atomic only within one file system; its short name fits wherever `path` itself fits.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.parent / f".{os.getpid()}-{next(_serial)}{_SUFFIX}"
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8 text; line ends are kept as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_bytes` of sorted, indented JSON. NaN and infinity raise `ValueError`: they are not JSON."""
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete temporary files of writers that were killed; the caller holds the folder's lock."""
+    leftovers = [path for path in folder.glob(f".*{_SUFFIX}") if path.is_file()]
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable. Windows cannot open folders and needs no such call."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

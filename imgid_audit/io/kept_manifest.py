@@ -1,0 +1,67 @@
+"""``manifest.parquet``: every row of the user's table with its split, status and reason, in its order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from imgid_audit.core.factor import Factor, Texts
+from imgid_audit.core.manifest import Manifest, Status
+from imgid_audit.io.kept import codes_of, from_parquet, texts_column, to_parquet
+
+FORMAT = 1
+
+_FIXED = ("id", "image", "label", "split", "subject", "status", "reason", "image_sha256")
+_STATUS = tuple(status.name.lower() for status in Status)
+
+
+def to_bytes(manifest: Manifest, image_sha256: Texts | None = None) -> bytes:
+    """Parquet: id, image, label, split, subject, the attributes, status, reason, image_sha256.
+
+    Factors are texts, with their level order in the metadata. An attribute whose name is one of
+    these columns' is the column ``attribute:<name>``.
+    """
+    factors = {"label": manifest.label, "split": manifest.split}
+    if manifest.subject is not None:
+        factors["subject"] = manifest.subject
+    names = {f.name: f"attribute:{f.name}" if f.name in _FIXED else f.name for f in manifest.attributes}
+    factors |= {names[f.name]: f for f in manifest.attributes}
+    columns = {"id": pa.array(manifest.ids, pa.string())}
+    if manifest.images is not None:
+        columns["image"] = pa.array(manifest.images, pa.string())
+    columns |= {column: texts_column(factor) for column, factor in factors.items()}
+    columns["status"] = texts_column(Factor("status", _STATUS, manifest.status.astype(np.int32)))
+    columns["reason"] = pa.array(manifest.reason, pa.string())
+    if image_sha256 is not None:
+        columns["image_sha256"] = pa.array(image_sha256, pa.string())
+    meta = {
+        "format": FORMAT,
+        "attributes": [names[f.name] for f in manifest.attributes],
+        "names": {column: factor.name for column, factor in factors.items()},
+        "levels": {column: list(factor.levels) for column, factor in factors.items()},
+    }
+    return to_parquet(columns, meta)
+
+
+def from_bytes(data: bytes, source: str) -> Manifest:
+    """The manifest that `to_bytes` wrote, exactly; `InputError` naming `source` where it is damaged."""
+    table, meta = from_parquet(data, source, FORMAT)
+
+    def factor(column: str) -> Factor:
+        levels = tuple(meta["levels"][column])
+        return Factor(meta["names"][column], levels, codes_of(table.column(column), levels))
+
+    def texts(column: str) -> Texts:
+        values: Texts = table.column(column).to_numpy()
+        return values
+
+    return Manifest(
+        ids=texts("id"),
+        label=factor("label"),
+        split=factor("split"),
+        attributes=tuple(factor(column) for column in meta["attributes"]),
+        subject=factor("subject") if "subject" in meta["levels"] else None,
+        images=texts("image") if "image" in table.column_names else None,
+        status=codes_of(table.column("status"), _STATUS).astype(np.int8),
+        reason=texts("reason"),
+    )

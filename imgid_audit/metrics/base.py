@@ -1,0 +1,110 @@
+"""What every metric has, and the parts that metrics share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgid_audit.core.result import Undefined
+from imgid_audit.metrics.sample import Sample
+from imgid_audit.stats.measured import Measured
+
+Better = Literal["higher", "lower"] | None
+Needs = Literal["counts", "scores"]
+
+
+class Metric(Protocol):
+    """A registered metric.
+
+    - `better`: its own direction, None where neither is better
+    - `per_class`: it speaks of one class (the positive one, or each one against the rest)
+    - `macro`: multiclass tasks also have its unweighted mean over the classes, class None
+    - `needs`: ``counts`` (labels and decisions) or ``scores``
+    - `hypothesis`: metrics that are equal over slices exactly when others are share this name, so
+      that complements are not counted twice when p-values are adjusted
+    - `source`: definition and where it comes from
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def better(self) -> Better: ...
+    @property
+    def per_class(self) -> bool: ...
+    @property
+    def macro(self) -> bool: ...
+    @property
+    def needs(self) -> Needs: ...
+    @property
+    def hypothesis(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value that it can take (for any number of classes)."""
+        ...
+
+    def measure(self, sample: Sample) -> tuple[Measured, ...]:
+        """One `Measured` a class, and the macro mean (class None) last."""
+        ...
+
+
+NO_SCORES = Undefined("not_applicable", "no scores")
+
+
+def absent(reasons: Sequence[str | None]) -> tuple[Undefined | None, ...]:
+    """`Undefined("empty", reason)` where there is a reason."""
+    return tuple(None if reason is None else Undefined("empty", reason) for reason in reasons)
+
+
+def where_zero(counts: NDArray[np.int64], what: str) -> tuple[Undefined | None, ...]:
+    """Empty where `counts` (slices,) is 0; `what` names the rows that are not there."""
+    return absent([None if count > 0 else f"no {what}" for count in counts])
+
+
+def macro_reasons(support: NDArray[np.int64], labels: Sequence[str], what: str) -> tuple[Undefined | None, ...]:
+    """Empty where a class has no support in the slice, naming the classes; `support` (slices, classes)."""
+    reasons: list[str | None] = []
+    for row in support:
+        lacking = [label for label, count in zip(labels, row, strict=True) if count == 0]
+        shown = ", ".join(repr(label) for label in lacking[:5]) + (" and others" if len(lacking) > 5 else "")
+        reasons.append(f"{what} {shown}" if lacking else None)
+    return absent(reasons)
+
+
+def unscored(metric: Metric, sample: Sample) -> tuple[Measured, ...]:
+    """What a score metric answers where there are no scores: not applicable, on every slice."""
+    from imgid_audit.stats.bands import StudentBand
+
+    nothing = np.full(sample.size, np.nan)
+    zero = np.zeros(sample.size, dtype=np.int64)
+    band = StudentBand(nothing, nothing, nothing, sample.unit_name, "")
+    subjects = None if sample.units is None else zero
+    return tuple(
+        Measured(
+            metric.name,
+            name,
+            sample.breakdown,
+            band,
+            (NO_SCORES,) * sample.size,
+            sample.n,
+            zero,
+            subjects,
+            sample.sampled,
+        )
+        for name in class_names(metric, sample)
+    )
+
+
+def class_names(metric: Metric, sample: Sample) -> tuple[str | None, ...]:
+    """The classes that a metric speaks of in this task; None for the macro mean or no class."""
+    task = sample.task
+    if not metric.per_class:
+        return (None,)
+    names: tuple[str | None, ...] = tuple(task.labels[index] for index in task.scored_classes)
+    return (*names, None) if metric.macro and task.kind == "multiclass" else names

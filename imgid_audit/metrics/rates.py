@@ -1,0 +1,168 @@
+"""Rates: proportions of the confusion counts, with closed-form limits on an effective n."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgid_audit.core.cells import FN, FP, TN, TP
+from imgid_audit.metrics.base import Better, Needs, where_zero
+from imgid_audit.metrics.macro import macro_mean
+from imgid_audit.metrics.sample import Sample
+from imgid_audit.stats.bands import RateBand
+from imgid_audit.stats.effective_n import design_effect, segment_sum
+from imgid_audit.stats.intervals import Floats
+from imgid_audit.stats.measured import Measured
+
+Outcomes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RateMetric:
+    """`events` over `trials`, each a sum of one-vs-rest outcomes of a class.
+
+    `transform` is monotone increasing and `slope` its derivative, for functions of a proportion. `trials_of`
+    names the rows that are counted, with ``{}`` for the class.
+    """
+
+    name: str
+    summary: str
+    better: Better
+    events: Outcomes
+    trials: Outcomes
+    trials_of: str
+    source: str
+    macro: bool = True
+    transform: Callable[[Floats], Floats] | None = None
+    slope: Callable[[Floats], Floats] | None = None
+    complement: str | None = None
+    per_class: bool = True
+    needs: Needs = "counts"
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def hypothesis(self) -> str:
+        return self.complement or self.name
+
+    def numerator(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Events, (..., classes), of cells (..., classes, 4)."""
+        return np.asarray(counts[..., list(self.events)].sum(axis=-1))
+
+    def denominator(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows that count, (..., classes), of cells (..., classes, 4)."""
+        return np.asarray(counts[..., list(self.trials)].sum(axis=-1))
+
+    def band(self, sample: Sample) -> tuple[RateBand, NDArray[np.int64] | None]:
+        """The rate of every class, a band over (slices, classes), and its subjects."""
+        x = self.numerator(sample.counts).astype(np.float64)
+        n = self.denominator(sample.counts).astype(np.float64)
+        if sample.units is None:
+            return RateBand(x, n, n, None, self.transform), None
+        effect, subjects = np.ones_like(n), np.zeros_like(n)
+        for chunk, counts in sample.unit_counts():
+            effect[:, chunk], subjects[:, chunk] = design_effect(
+                self.numerator(counts), self.denominator(counts), sample.units.offsets
+            )
+        return RateBand(x, n, n / effect, subjects, self.transform), subjects.astype(np.int64)
+
+    def measure(self, sample: Sample) -> tuple[Measured, ...]:
+        parts, subjects = self.band(sample)
+        labels = sample.task.labels
+        measured = []
+        for k in sample.task.scored_classes:
+            held = None if subjects is None else subjects[:, k]
+            trials = parts.trials[:, k].astype(np.int64)
+            band = RateBand(
+                parts.successes[:, k],
+                parts.trials[:, k],
+                parts.effective_n[:, k],
+                None if parts.subjects is None else parts.subjects[:, k],
+                self.transform,
+            )
+            reasons = where_zero(trials, self.trials_of.format(labels[k]))
+            measured.append(
+                Measured(self.name, labels[k], sample.breakdown, band, reasons, sample.n, trials, held, sample.sampled)
+            )
+        if self.macro and sample.task.kind == "multiclass":
+            measured.append(macro_mean(self.name, self, sample))
+        return tuple(measured)
+
+
+def _f1_of_jaccard(jaccard: Floats) -> Floats:
+    return 2 * jaccard / (1 + jaccard)
+
+
+def _f1_slope(jaccard: Floats) -> Floats:
+    return 2 / (1 + jaccard) ** 2
+
+
+RECALL = RateMetric(
+    "recall", "true positive rate: rows of the class that were found", "higher",
+    (TP,), (TP, FN), "rows of class {!r}", "TP / (TP + FN); sensitivity, equal opportunity",
+)  # fmt: skip
+PRECISION = RateMetric(
+    "precision", "positive predictive value: rows called the class that are it", "higher",
+    (TP,), (TP, FP), "rows predicted {!r}", "TP / (TP + FP); predictive parity",
+)  # fmt: skip
+SPECIFICITY = RateMetric(
+    "specificity", "true negative rate: rows of other classes that were not called it", "higher",
+    (TN,), (TN, FP), "rows of classes other than {!r}", "TN / (TN + FP)",
+)  # fmt: skip
+FALSE_POSITIVE_RATE = RateMetric(
+    "false_positive_rate", "rows of other classes that were called the class", "lower",
+    (FP,), (FP, TN), "rows of classes other than {!r}", "FP / (FP + TN)", complement="specificity",
+)  # fmt: skip
+FALSE_NEGATIVE_RATE = RateMetric(
+    "false_negative_rate", "rows of the class that were missed", "lower",
+    (FN,), (FN, TP), "rows of class {!r}", "FN / (FN + TP)", complement="recall",
+)  # fmt: skip
+F1 = RateMetric(
+    "f1", "harmonic mean of precision and recall", "higher",
+    (TP,), (TP, FP, FN), "rows labelled or predicted {!r}",
+    "F1 = 2J / (1 + J) with J = TP / (TP + FP + FN), a binomial proportion given its denominator",
+    transform=_f1_of_jaccard, slope=_f1_slope,
+)  # fmt: skip
+SELECTION_RATE = RateMetric(
+    "selection_rate", "rows that were called the class, whatever they are", None,
+    (TP, FP), (TP, FP, FN, TN), "rows", "(TP + FP) / n; demographic parity, impact ratio", macro=False,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyMetric:
+    """Rows whose prediction is their label, over all classes."""
+
+    name: str = "accuracy"
+    summary: str = "rows that were classified correctly"
+    better: Better = "higher"
+    per_class: bool = False
+    macro: bool = False
+    needs: Needs = "counts"
+    source: str = "correct / n"
+    hypothesis: str = "accuracy"
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+    def measure(self, sample: Sample) -> tuple[Measured, ...]:
+        decisions = sample.rows.decisions
+        hit = (decisions.label == decisions.predicted).astype(np.float64)
+        x = np.bincount(sample.breakdown.codes, weights=hit, minlength=sample.size)
+        n = sample.n.astype(np.float64)
+        band = RateBand(np.asarray(x, dtype=np.float64), n, n)
+        subjects = None
+        if sample.units is not None:
+            units = sample.units
+            right = np.bincount(units.of_row, weights=hit, minlength=units.count)
+            rows = np.bincount(units.of_row, minlength=units.count).astype(np.float64)
+            effect, held = design_effect(right, rows, units.offsets)
+            band = RateBand(segment_sum(right, units.offsets), n, n / effect, held)
+            subjects = held.astype(np.int64)
+        reasons = where_zero(sample.n, "rows")
+        return (
+            Measured(self.name, None, sample.breakdown, band, reasons, sample.n, sample.n, subjects, sample.sampled),
+        )
+
+
+ACCURACY = AccuracyMetric()

@@ -1,0 +1,86 @@
+"""What score metrics need of every row, computed once for all breakdowns."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgid_audit.core.predictions import Decisions, Scores
+from imgid_audit.stats.auroc import Order
+from imgid_audit.stats.intervals import Floats
+
+BINS = 15
+"""Equal-width bins of the calibration error."""
+
+
+def bin_edges() -> Floats:
+    """Edges of the bins, (BINS + 1,), exactly symmetric about one half as torch.linspace's are."""
+    index = np.arange(BINS + 1)
+    step = 1.0 / BINS
+    return np.where(index <= BINS // 2, index * step, 1.0 - (BINS - index) * step)
+
+
+class Rows:
+    """Caches over `decisions`; `scores` must be there for everything but `hit`."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.decisions = decisions
+        self._orders: dict[int, Order] = {}
+
+    @property
+    def scores(self) -> Scores:
+        scores = self.decisions.scores
+        if scores is None:
+            raise ValueError("a score metric was measured without scores")
+        return scores
+
+    def order(self, class_index: int) -> Order:
+        """Rows by the score of one class."""
+        if class_index not in self._orders:
+            self._orders[class_index] = Order.of(np.ascontiguousarray(self.scores[:, class_index]))
+        return self._orders[class_index]
+
+    @cached_property
+    def brier(self) -> Floats:
+        """Squared error of the scores, (n,): of the positive class, or summed over the classes."""
+        scores, label = self.scores, self.decisions.label
+        positive = self.decisions.task.positive_index
+        if positive is not None:
+            return np.asarray((scores[:, positive] - (label == positive)) ** 2)
+        true = scores[np.arange(len(label)), label]
+        return np.asarray(np.einsum("ij,ij->i", scores, scores) - true**2 + (1 - true) ** 2)
+
+    @cached_property
+    def log_loss(self) -> Floats:
+        """Minus the log of the true class's score, (n,), clipped by float64's epsilon."""
+        eps = np.finfo(np.float64).eps
+        label = self.decisions.label
+        true = self.scores[np.arange(len(label)), label]
+        return np.asarray(-np.log(np.clip(true, eps, 1 - eps)))
+
+    @cached_property
+    def confidence(self) -> Floats:
+        """The score that calibration judges, (n,): of the positive class, or of the top label."""
+        positive = self.decisions.task.positive_index
+        return np.asarray(self.scores.max(axis=1) if positive is None else self.scores[:, positive])
+
+    @cached_property
+    def outcome(self) -> NDArray[np.bool_]:
+        """What that score predicts, (n,): the row is positive, or the top label is right."""
+        positive = self.decisions.task.positive_index
+        if positive is not None:
+            return np.asarray(self.decisions.label == positive)
+        return np.asarray(self.scores.argmax(axis=1) == self.decisions.label)
+
+    @cached_property
+    def bins(self) -> NDArray[np.intp]:
+        """Bin of `confidence`, (n,), left-closed; BINS for a score of exactly 1, as in torchmetrics."""
+        edges = bin_edges()
+        guess = np.minimum((self.confidence * BINS).astype(np.intp), BINS)
+        # multiplying can be off by one at an edge; the edges themselves decide
+        guess -= self.confidence < edges[guess]
+        padded = np.append(edges, np.inf)
+        guess += self.confidence >= padded[guess + 1]
+        return guess

@@ -1,0 +1,203 @@
+"""A breakdown's rows reduced once to what metrics are functions of: cells, units, sorted runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from imgid_audit.core.cells import Cells
+from imgid_audit.core.policy import IntervalSpec
+from imgid_audit.core.slices import Breakdown
+from imgid_audit.core.task import Task
+from imgid_audit.metrics.rows import Rows
+from imgid_audit.stats.auroc import Runs, Units, clustered_variance
+from imgid_audit.stats.effective_n import segment_sum
+from imgid_audit.stats.intervals import Floats
+from imgid_audit.stats.resampling import profile_weights, replicate, stream, subject_weights
+
+Counts = NDArray[np.int64]
+CHUNK = 16_000_000
+"""Integers of subject cells that are held at once; more classes are done in chunks."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Addends:
+    """A row adds `per_profile[its profile]` (profiles, width) to its cells, times `weights` (n,) if any."""
+
+    per_profile: sparse.csr_array
+    weights: Floats | None = None
+
+
+class Sample:
+    """Everything that metrics read, for one breakdown; nothing is computed before it is asked for."""
+
+    def __init__(self, rows: Rows, breakdown: Breakdown, intervals: IntervalSpec) -> None:
+        self.rows = rows
+        self.breakdown = breakdown
+        self.intervals = intervals
+        self._runs: dict[int, Runs] = {}
+
+    @property
+    def task(self) -> Task:
+        return self.rows.decisions.task
+
+    @property
+    def has_scores(self) -> bool:
+        return self.rows.decisions.scores is not None
+
+    @property
+    def size(self) -> int:
+        """Number of slices."""
+        return len(self.breakdown.slices)
+
+    @cached_property
+    def n(self) -> Counts:
+        """Rows of each slice, (slices,)."""
+        return np.bincount(self.breakdown.codes, minlength=self.size).astype(np.int64)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """One-vs-rest cells of each slice, (slices, classes, 4)."""
+        decisions = self.rows.decisions
+        classes = len(self.task.labels)
+        return Cells.count(decisions.label, decisions.predicted, self.breakdown.codes, self.size, classes).counts
+
+    @cached_property
+    def units(self) -> Units | None:
+        """The subjects of each slice; None where rows are independent."""
+        subject = self.rows.decisions.subject
+        if subject is None:
+            return None
+        return Units.of(self.breakdown.codes, subject.codes, self.size, len(subject.levels))
+
+    @cached_property
+    def sampled(self) -> Counts:
+        """Sampling units of each slice, subjects or rows, (slices,)."""
+        return self.n if self.units is None else self.units.per_slice.astype(np.int64)
+
+    def subjects(self, rows: NDArray[np.bool_]) -> Counts | None:
+        """Subjects of each slice among a mask of rows (n,); None where rows are independent."""
+        if self.units is None:
+            return None
+        seen = np.zeros(self.units.count)
+        seen[self.units.of_row[rows]] = 1
+        return segment_sum(seen, self.units.offsets).astype(np.int64)
+
+    @cached_property
+    def _small_unit_counts(self) -> Counts:
+        return self._count_units(0, len(self.task.labels))
+
+    def unit_counts(self) -> Iterator[tuple[slice, Counts]]:
+        """Cells of every unit, (units, classes, 4), in chunks of classes; subjects only."""
+        if self.units is None:
+            return
+        classes = len(self.task.labels)
+        step = max(1, CHUNK // (4 * max(1, self.units.count)))
+        if step >= classes:
+            yield slice(0, classes), self._small_unit_counts
+            return
+        for start in range(0, classes, step):
+            stop = min(start + step, classes)
+            yield slice(start, stop), self._count_units(start, stop)
+
+    def _count_units(self, start: int, stop: int) -> Counts:
+        units, decisions = self.units, self.rows.decisions
+        if units is None:
+            raise ValueError("rows without subjects have no units to count")
+        width = stop - start
+        label, predicted = decisions.label, decisions.predicted
+        if width < len(self.task.labels):
+            # every other class becomes one more, which is counted and left out
+            label, predicted = (
+                np.where((codes >= start) & (codes < stop), codes - start, width).astype(np.int32)
+                for codes in (label, predicted)
+            )
+            return Cells.count(label, predicted, units.of_row, units.count, width + 1).counts[:, :width]
+        return Cells.count(label, predicted, units.of_row, units.count, width).counts
+
+    def runs(self, class_index: int) -> Runs:
+        """Rows by slice and score of one class."""
+        if class_index not in self._runs:
+            decisions = self.rows.decisions
+            runs = Runs.of(
+                self.rows.order(class_index), decisions.label == class_index, self.breakdown.codes, self.size
+            )
+            if len(self.task.scored_classes) > 2:
+                return runs  # many classes: do not hold them all
+            self._runs[class_index] = runs
+        return self._runs[class_index]
+
+    def variance_of_sum(self, influence: Floats) -> Floats:
+        """Variance, (slices,), of the sum of row influences (n,) that add up to 0 in each slice.
+
+        k/(k-1) times the sum over the k units of their squared sums; NaN where there is one unit.
+        """
+        if self.units is not None:
+            return clustered_variance(influence, self.units)
+        k = self.n.astype(np.float64)
+        squares = np.bincount(self.breakdown.codes, weights=influence**2, minlength=self.size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(k > 1, k / (k - 1), np.nan) * squares)
+
+    @property
+    def unit_name(self) -> str:
+        return "rows" if self.units is None else "subjects"
+
+    def resample(
+        self, family: str, profile: Counts, cells: tuple[Addends, ...], statistic: Callable[[Floats], Floats]
+    ) -> Floats:
+        """Replicates (slices, draws) of a statistic of additive cells, NaN where it is undefined.
+
+        - `profile` (n,): rows of a slice with equal profiles are exchangeable
+        - `cells`: what rows add; see `Addends`
+        - `statistic`: cells (draws, width) -> (draws,)
+        """
+        out = np.full((self.size, self.intervals.draws), np.nan)
+        if self.units is None:
+            edges, multiplicity, added = self._by_profile(profile, cells)
+        else:
+            edges, multiplicity, added = self.units.offsets, None, self._by_subject(self.units, profile, cells)
+        for i, where in enumerate(self.breakdown.slices):
+            first, last = edges[i], edges[i + 1]
+            if first == last:
+                continue
+            if multiplicity is not None:
+                generator = stream(self.intervals.seed, where, family)
+                weights = profile_weights(generator, multiplicity[first:last], self.intervals.draws)
+            else:
+                generator = stream(self.intervals.seed, where, "subjects")
+                weights = subject_weights(generator, int(last - first), self.intervals.draws)
+            out[i] = replicate(weights, added[first:last], statistic)
+        return out
+
+    def _by_profile(self, profile: Counts, cells: tuple[Addends, ...]) -> tuple[Counts, Counts, sparse.csr_array]:
+        """Where the profiles of each slice begin, their rows, and what a row of each adds on average."""
+        kinds = cells[0].per_profile.shape[0]
+        keys = self.breakdown.codes.astype(np.int64) * kinds + profile
+        tally = np.bincount(keys, minlength=self.size * kinds)
+        found = np.flatnonzero(tally)
+        multiplicity = tally[found]
+        edges = np.searchsorted(found, np.arange(self.size + 1) * kinds)
+        added = sparse.csr_array((len(found), cells[0].per_profile.shape[1]))
+        for part in cells:
+            rows = part.per_profile[found % kinds]
+            if part.weights is not None:
+                mean = np.bincount(keys, weights=part.weights, minlength=self.size * kinds)[found] / multiplicity
+                rows = rows.multiply(mean[:, None]).tocsr()
+            added = added + rows
+        return edges, multiplicity, added
+
+    def _by_subject(self, units: Units, profile: Counts, cells: tuple[Addends, ...]) -> sparse.csr_array:
+        """What each unit adds, (units, width)."""
+        added = sparse.csr_array((units.count, cells[0].per_profile.shape[1]))
+        for part in cells:
+            weights = np.ones(len(profile)) if part.weights is None else part.weights
+            shape = (units.count, part.per_profile.shape[0])
+            held = sparse.coo_array((weights, (units.of_row, profile)), shape=shape).tocsr()
+            added = added + held @ part.per_profile
+        return added

@@ -1,0 +1,22 @@
+"""The one package that sees every floor: a step per function, in order.
+
+    prepare -> train -> predict -> evaluate -> report
+
+`job` reads the inputs and opens the run folder, `steps` does the work on it, `commands` are what
+the command line and the Python API call. Clock, git and seeds are read here, once.
+"""
+
+from imgid_audit.pipeline.commands import (
+    CheckSummary,
+    Outcome,
+    check,
+    demo,
+    evaluate,
+    gate,
+    predict,
+    report,
+    run,
+    train,
+)
+
+__all__ = ["CheckSummary", "Outcome", "check", "demo", "evaluate", "gate", "predict", "report", "run", "train"]

@@ -1,0 +1,117 @@
+"""A job: a config, its inputs, and the run folder they work on, locked."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imgid_audit.config import Config
+from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.core.progress import Progress
+from imgid_audit.io.lock import RunLock
+from imgid_audit.io.run_folder import RunFolder, run_key, slug
+from imgid_audit.pipeline.inputs import Inputs, read_inputs
+
+SHORT_KEY = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """Everything that a step needs. `epoch` is the date of reports; `began` counts seconds."""
+
+    config: Config
+    inputs: Inputs
+    folder: RunFolder
+    key: str
+    epoch: datetime
+    began: float
+    progress: Progress
+    stop: Callable[[], bool]
+    trust_model_code: bool = False
+
+    def seconds(self) -> float:
+        """Since the command began."""
+        return round(time.monotonic() - self.began, 3)
+
+    def place(self) -> dict[str, object]:
+        """Time and place of this command: the block that may differ between identical runs."""
+        return {
+            "epoch": self.epoch.isoformat(),
+            "seconds": self.seconds(),
+            "host": platform.node(),
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "folder": str(self.folder.path),
+        }
+
+
+@contextmanager
+def open_job(config: Config, *, out: Path | None, progress: Progress, trust_model_code: bool = False) -> Iterator[Job]:
+    """Read the inputs, then hold the run folder that belongs to them until the block ends.
+
+    Raises `InputError` where the inputs are wrong, the folder holds another run, or another process
+    is at work in it.
+    """
+    began, now = time.monotonic(), datetime.now(UTC)
+    progress.step("read")
+    inputs = read_inputs(config)
+    key = job_key(config, inputs)
+    path = out if out is not None else config.folder / "runs" / slug(config.name) / key[:SHORT_KEY]
+    with RunLock(path):
+        folder = RunFolder.open(path, key)
+        with stop_on_signals() as stop:
+            yield Job(config, inputs, folder, key, epoch(now), began, progress, stop, trust_model_code)
+
+
+def job_key(config: Config, inputs: Inputs) -> str:
+    """Names what a run predicts: settings of task, data, model, train and predict, and all contents.
+
+    Policy, metrics, intervals, checks and report are not part of it: changing them evaluates again
+    in place.
+    """
+    plain = config.plain()
+    settings = {name: plain[name] for name in ("task", "data", "model", "train", "predict") if name in plain}
+    return run_key({"settings": settings, "hashes": dict(inputs.hashes)})
+
+
+def epoch(now: datetime) -> datetime:
+    """The date that reports bear: SOURCE_DATE_EPOCH (seconds since 1970), else `now`."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is None or not given.strip():
+        return now.replace(microsecond=0)
+    try:
+        return datetime.fromtimestamp(int(given), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InputError(Problem("SOURCE_DATE_EPOCH", f"must be seconds since 1970, got {given!r}")) from None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """A function that says whether SIGTERM or SIGINT came; a second SIGINT interrupts at once.
+
+    Only the main thread may listen; elsewhere the function always says no.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def ask(number: int, _frame: object) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

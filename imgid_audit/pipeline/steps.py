@@ -1,0 +1,286 @@
+"""The steps of a job: train, predict, evaluate, report. Each leaves its files in the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgid_audit.checks import CheckContext, TrainingCurve, run_checks
+from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.core.manifest import Manifest, Status
+from imgid_audit.core.predictions import Decisions, OperatingPoint, Predictions
+from imgid_audit.core.result import AuditResult, DataAccount
+from imgid_audit.core.task import Task
+from imgid_audit.evaluation import decide, evaluate, find_operating_point, given_operating_point
+from imgid_audit.io.provenance import provenance
+from imgid_audit.io.shards import ShardStore
+from imgid_audit.pipeline.inputs import Inputs, weights_path
+from imgid_audit.pipeline.job import Job
+from imgid_audit.pipeline.pictures import worst_images
+from imgid_audit.report.facts import WorstImages
+
+if TYPE_CHECKING:
+    from imgid_audit.config import Config
+    from imgid_audit.vision.records import TrainingRecord
+    from imgid_audit.vision.weights import LoadedModel
+
+
+def train_step(job: Job) -> TrainingRecord | None:
+    """Train where the config asks for it; a training that is finished in the folder is not repeated."""
+    if not job.config.trains:
+        return None
+    from imgid_audit.vision.train import train
+
+    config, inputs, model = job.config, job.inputs, job.config.model
+    assert model is not None
+    done = finished_training(job)
+    if done is not None:
+        return done
+    job.progress.step("train")
+    resample = None
+    if config.train.resample is not None:
+        from imgid_audit.mitigations import build_resampler
+
+        resample = build_resampler(config.train.resample.name, dict(config.train.resample.params))
+    settings = config.train
+    if settings.init not in (None, "DEFAULT"):
+        settings = settings.model_copy(update={"init": str(config.path_of(str(settings.init)))})
+    return train(
+        inputs.manifest, inputs.task, inputs.root, model, settings, job.folder.model,
+        resample=resample, progress=job.progress, stop=job.stop,
+    )  # fmt: skip
+
+
+def finished_training(job: Job) -> TrainingRecord | None:
+    """The record of the training that the folder holds whole: its weights are those it names."""
+    from imgid_audit.io.content import hash_file
+    from imgid_audit.vision.records import read_record
+
+    record = read_record(job.folder.model)
+    if record is None:
+        return None
+    weights = job.folder.model / record.weights
+    return record if weights.is_file() and hash_file(weights) == record.sha256 else None
+
+
+def predict_step(job: Job) -> Predictions:
+    """Scores of every row: brought by the user, or made by the model, shard by shard."""
+    inputs = job.inputs
+    if inputs.brought is not None:
+        return inputs.brought
+    from imgid_audit.vision.infer import predict, require_few_failed
+
+    model = _load_model(job)
+    job.progress.step("predict")
+    store = _store(job, model)
+    settings = job.config.predict
+    predictions = predict(
+        inputs.manifest, inputs.root, model, settings, store, progress=job.progress, stop=job.stop
+    )  # fmt: skip
+    keep_rows(job, predictions)
+    require_few_failed(inputs.manifest, predictions, settings.max_failed)
+    return predictions
+
+
+def stored_predictions(job: Job) -> Predictions:
+    """The predictions that the run folder holds; `InputError` where some are missing."""
+    inputs = job.inputs
+    if inputs.brought is not None:
+        return inputs.brought
+    from imgid_audit.vision.infer import assemble, require_few_failed
+
+    if job.config.trains and finished_training(job) is None:
+        raise InputError(
+            Problem(str(job.folder.path), "holds no trained model yet: `imgid-audit run` or `train` first")
+        )
+    store = _store(job, _load_model(job))
+    if store.missing():
+        raise InputError(
+            Problem(
+                str(job.folder.path),
+                f"lacks {len(store.missing())} of {len(store)} shards of predictions: predict first",
+            )
+        )
+    predictions = assemble(inputs.manifest, store.read())
+    require_few_failed(inputs.manifest, predictions, job.config.predict.max_failed)
+    return predictions
+
+
+def _load_model(job: Job) -> LoadedModel:
+    from imgid_audit.vision.weights import load_model
+
+    settings = job.config.model
+    assert settings is not None
+    path = weights_path(job.config) or job.folder.model / "weights.safetensors"
+    if not path.is_file():
+        raise InputError(Problem(str(job.folder.path), "holds no trained model yet: `imgid-audit train` first"))
+    return load_model(settings, path, len(job.inputs.task.labels), trust_model_code=job.trust_model_code)
+
+
+def _store(job: Job, model: LoadedModel) -> ShardStore:
+    """The shards of this plan: keyed by the contents of weights, manifest and images, transform and versions."""
+    from imgid_audit.vision.infer import rows_to_predict
+
+    config = job.config
+    assert config.model is not None
+    versions = provenance()["versions"]
+    plan: dict[str, Any] = {
+        "architecture": config.model.architecture,
+        "precision": config.predict.precision,
+        "batch_size": config.predict.batch_size,
+        "weights": model.sha256,
+        "inputs": dict(job.inputs.hashes),
+        "transform": model.transform.describe(),
+        "versions": {name: versions.get(name) for name in ("torch", "torchvision", "pillow", "numpy")},
+    }
+    key = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    rows = rows_to_predict(job.inputs.manifest)
+    return ShardStore(job.folder.predictions, key, rows, config.predict.shard_rows)
+
+
+def with_outcomes(inputs: Inputs, predictions: Predictions) -> Manifest:
+    """The manifest with what became of every row."""
+    return replace(inputs.manifest, status=predictions.status, reason=predictions.reason)
+
+
+def keep_rows(job: Job, predictions: Predictions) -> None:
+    """Keep every row with its status and reason as manifest.parquet."""
+    job.folder.write_manifest(with_outcomes(job.inputs, predictions), image_sha256=job.inputs.image_sha256)
+
+
+def operating_point(config: Config, task: Task, manifest: Manifest, predictions: Predictions) -> OperatingPoint | None:
+    """The threshold that the config gives, or that its criterion picks on val; None: argmax."""
+    asked = config.operating_point
+    if asked is None:
+        return None
+    if asked.threshold is not None:
+        return given_operating_point(asked.threshold)
+    if predictions.scores is None:
+        raise InputError(Problem("[operating_point]", "needs scores, and the predictions have labels alone"))
+    assert asked.at is not None
+    assert asked.value is not None
+    rows = manifest.rows("val")
+    rows = rows[predictions.status[rows] == Status.PREDICTED]
+    return find_operating_point(task, manifest.label.codes[rows], predictions.scores[rows], asked.at, asked.value)
+
+
+def evaluate_step(job: Job, predictions: Predictions, training: TrainingRecord | None) -> tuple[AuditResult, Decisions]:
+    """Assess the predictions, and keep the rows with their status and the cells."""
+    job.progress.step("evaluate")
+    keep_rows(job, predictions)
+    result, decisions = assess(job.config, job.inputs, predictions, training, job.place())
+    job.folder.write_decisions(decisions)
+    return result, decisions
+
+
+def pictures(job: Job, predictions: Predictions, decisions: Decisions) -> WorstImages | None:
+    """The worst errors as pictures, where the config opts in."""
+    count = job.config.report.worst_images
+    return worst_images(job.inputs.manifest, predictions, decisions, job.inputs.root, count)
+
+
+def assess(
+    config: Config,
+    inputs: Inputs,
+    predictions: Predictions,
+    training: TrainingRecord | None,
+    place: Mapping[str, object],
+) -> tuple[AuditResult, Decisions]:
+    """Estimates, gaps, verdicts and findings of the test rows. Touches no disk."""
+    rows = with_outcomes(inputs, predictions)
+    point = operating_point(config, inputs.task, inputs.manifest, predictions)
+    decisions = decide(inputs.task, inputs.manifest, predictions, point)
+    evaluation = evaluate(decisions, config.evaluation_spec())
+    context = CheckContext(
+        task=inputs.task,
+        manifest=rows,
+        decisions=decisions,
+        evaluation=evaluation,
+        training=_curve(training),
+        image_sha256=inputs.image_sha256,
+        intervals=config.interval_spec(),
+        min_support=config.policy.min_support,
+    )
+    result = AuditResult(
+        name=config.name,
+        data=account(rows, decisions),
+        evaluation=evaluation,
+        findings=run_checks(context, config.check_settings()),
+        notes=(*config.notes, *inputs.notes, *_training_notes(training)),
+        settings=config.plain(),
+        provenance=_provenance(config, inputs, training),
+        run=dict(place),
+    )
+    return result, decisions
+
+
+def account(manifest: Manifest, decisions: Decisions) -> DataAccount:
+    """Where every row went. Counts of splits are over rows that are not excluded, levels over evaluated ones."""
+    status, splits = manifest.status, manifest.split
+    kept = splits.codes[status != Status.EXCLUDED]
+    reasons, counts = np.unique(manifest.reason[manifest.reason != ""].astype(str), return_counts=True)
+    subject = manifest.subject
+    return DataAccount(
+        rows=len(manifest),
+        predicted=int((status == Status.PREDICTED).sum()),
+        failed=int((status == Status.FAILED).sum()),
+        excluded=int((status == Status.EXCLUDED).sum()),
+        subjects=None if subject is None else len(np.unique(subject.codes[subject.codes >= 0])),
+        splits=dict(zip(splits.levels, np.bincount(kept, minlength=len(splits.levels)).tolist(), strict=True)),
+        attributes={f.name: dict(zip(f.levels, f.counts().tolist(), strict=True)) for f in decisions.attributes},
+        labels=dict(
+            zip(
+                decisions.task.labels,
+                np.bincount(decisions.label, minlength=len(decisions.task.labels)).tolist(),
+                strict=True,
+            )
+        ),
+        reasons=dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
+    )
+
+
+def _training_notes(training: TrainingRecord | None) -> tuple[str, ...]:
+    """What a reader must know of the training: images it left out, groups it could not select by."""
+    if training is None:
+        return ()
+    notes = []
+    if training.undecodable:
+        notes.append(f"{len(training.undecodable)} training or validation images did not decode and were left out.")
+    if training.undefined:
+        names = ", ".join(training.undefined)
+        notes.append(f"The checkpoint was selected without {names}: no validation rows.")
+    return tuple(notes)
+
+
+def _curve(training: TrainingRecord | None) -> TrainingCurve | None:
+    if training is None or any(epoch.val_accuracy is None for epoch in training.epochs):
+        return None
+    return TrainingCurve(
+        tuple(epoch.train_accuracy for epoch in training.epochs),
+        tuple(float(epoch.val_accuracy or 0.0) for epoch in training.epochs),
+    )
+
+
+def _provenance(config: Config, inputs: Inputs, training: TrainingRecord | None) -> dict[str, Any]:
+    """Versions and hashes; for a trained model also how it was trained, in images seen."""
+    facts = provenance()
+    hashes = dict(inputs.hashes)
+    plain = json.dumps(config.plain(), sort_keys=True, ensure_ascii=False)
+    hashes["config"] = hashlib.sha256(plain.encode()).hexdigest()
+    facts["hashes"] = {**facts.get("hashes", {}), **hashes}
+    if training is not None:
+        facts["hashes"]["weights"] = training.sha256
+        facts["training"] = {
+            "criterion": training.criterion,
+            "best_epoch": training.best_epoch,
+            "epochs": len(training.epochs),
+            "images_seen": training.images_seen,
+            "parameters": training.parameters,
+            "ended": training.ended,
+        }
+    return facts

@@ -1,0 +1,88 @@
+"""What was audited, as facts for the first page: model, data, counts, operating point, date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imgid_audit.report import numbers
+from imgid_audit.report.blocks import Fact
+from imgid_audit.report.facts import Facts
+
+
+def facts(of: Facts) -> tuple[Fact, ...]:
+    """The facts in the order of the first page."""
+    task = of.result.evaluation.task
+    what = (
+        f"positive class “{task.positive}”" if task.positive else numbers.plural(len(task.labels), "class", "classes")
+    )
+    return (
+        *_model(of),
+        Fact("Task", f"{task.kind}, {what}"),
+        *_table(of),
+        Fact("Rows", _rows(of)),
+        Fact("Evaluated", _evaluated(of)),
+        *_operating_point(of),
+        Fact("Date of the report", numbers.date_time(of.epoch)),
+    )
+
+
+def hashes(provenance: Mapping[str, Any]) -> Mapping[str, str]:
+    """Hashes of provenance by what they are of; those that are absent are left out."""
+    found = provenance.get("hashes") or {}
+    return {str(key): str(value) for key, value in found.items() if value}
+
+
+def _model(of: Facts) -> list[Fact]:
+    settings = of.result.settings
+    digests = hashes(of.result.provenance)
+    model = settings.get("model")
+    if not model:
+        table = (settings.get("predictions") or {}).get("table")
+        source = f"predictions brought in the table {table}" if table else "predictions brought as a table"
+        told = [Fact("Model", f"not seen: {source}")]
+        return told + [Fact("Predictions SHA-256", digest, code=True) for digest in _some(digests, "predictions")]
+    weights = model.get("weights")
+    how = f"weights from {weights}, audited as they are" if weights else "trained in this run"
+    told = [Fact("Model", f"{model.get('architecture', 'not named')}, {how}")]
+    return told + [Fact("Weights SHA-256", digest, code=True) for digest in _some(digests, "weights")]
+
+
+def _some(digests: Mapping[str, str], key: str) -> tuple[str, ...]:
+    return (digests[key],) if key in digests else ()
+
+
+def _table(of: Facts) -> list[Fact]:
+    data = of.result.settings.get("data") or {}
+    manifest = data.get("manifest")
+    return [Fact("Data", str(manifest))] if manifest else []
+
+
+def _rows(of: Facts) -> str:
+    data = of.result.data
+    subjects = "" if data.subjects is None else f", of {numbers.plural(data.subjects, 'subject')}"
+    return (
+        f"{numbers.count(data.rows)} in the table{subjects}: {numbers.count(data.predicted)} predicted, "
+        f"{numbers.count(data.failed)} failed, {numbers.count(data.excluded)} excluded"
+    )
+
+
+def _evaluated(of: Facts) -> str:
+    return f"{numbers.plural(of.evaluated, 'row')} of the test split"
+
+
+def _operating_point(of: Facts) -> list[Fact]:
+    point = of.result.evaluation.operating_point
+    if point is None:
+        return []
+    return [Fact("Operating point", operating_point(of))]
+
+
+def operating_point(of: Facts) -> str:
+    """The decision rule in one sentence."""
+    point = of.result.evaluation.operating_point
+    if point is None:
+        return "the class with the highest score, or the class that the table says"
+    found = "as given" if point.source == "given" else f"found on the {point.source} split for {point.criterion}"
+    reached = "" if point.achieved is None else f" (reached there: {numbers.percent(point.achieved)})"
+    return f"positive where the score is at least {numbers.decimal(point.threshold, 4)}, {found}{reached}"

@@ -1,0 +1,1 @@
+"""Geometry of figures, as text that templates draw. Only defined values are ever drawn."""

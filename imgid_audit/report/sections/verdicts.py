@@ -1,0 +1,222 @@
+"""The first page: verdicts in plain words, what was audited, and the widest gaps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imgid_audit.core.result import Gap, Undefined, Verdict
+from imgid_audit.report import audited, numbers, tables, words
+from imgid_audit.report.blocks import Fact, StatusKind
+from imgid_audit.report.facts import Facts
+from imgid_audit.report.figures.axis import Axis, Strip, axis_over
+from imgid_audit.report.numbers import Unit
+from imgid_audit.report.section import Section
+
+WIDEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictLine:
+    """One rule: what it asks, how it came out, why, and the numbers that decided, also drawn."""
+
+    rule: str
+    status: str
+    kind: StatusKind
+    requirement: str
+    reason: str
+    numbers: tuple[Fact, ...]
+    axis: Axis | None
+    strip: Strip | None
+
+
+@dataclass(frozen=True, slots=True)
+class GapLine:
+    """One of the widest gaps: what differs, by how much, and between whom."""
+
+    title: str
+    value: str
+    interval: str
+    best: str
+    worst: str
+    p_value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Payload of the first page."""
+
+    headline: str
+    kind: StatusKind
+    explanation: str
+    notes: tuple[str, ...]
+    verdicts: tuple[VerdictLine, ...]
+    audited: tuple[Fact, ...]
+    gaps: tuple[GapLine, ...]
+    gaps_note: str
+
+
+def build(facts: Facts) -> Verdicts:
+    """Payload of the first page; an audit always has one."""
+    headline, kind, explanation = _conclusion(facts)
+    verdicts = facts.result.evaluation.verdicts
+    widest = widest_gaps(facts.result.evaluation.gaps)
+    note = (
+        "Ranked by the lower end of the interval: the difference that the data vouch for. "
+        "The intervals hold for all compared groups at once."
+    )
+    return Verdicts(
+        headline,
+        kind,
+        explanation,
+        facts.result.notes,
+        tuple(_line(facts, verdict) for verdict in verdicts),
+        audited.facts(facts),
+        tuple(_gap_line(facts, gap) for gap in widest),
+        note if widest else "No gap could be estimated: it takes two groups in which a metric is defined.",
+    )
+
+
+def _conclusion(facts: Facts) -> tuple[str, StatusKind, str]:
+    """Headline, colour and explanation of the whole policy."""
+    tally = Counter(v.status for v in facts.result.evaluation.verdicts)
+    policy = facts.result.settings.get("policy") or {}
+    warns = policy.get("on_inconclusive") == "warn"
+    total = tally.total()
+    if not total:
+        return "Nothing was judged", "off", "No policy was set: this report describes, it does not decide."
+    if tally["pass"] == total:
+        return "The policy is met", "good", f"{_rules(total, total)} met."
+    split = _tally_sentence(tally, total)
+    if tally["fail"] or tally["not_evaluated"]:
+        kind: StatusKind = "bad" if tally["fail"] else "off"
+        return "The policy is not met", kind, split
+    if warns:
+        return "The policy is met, with open questions", "open", f"{split} This policy lets inconclusive rules pass."
+    return "The data cannot settle the policy", "open", f"{split} This policy counts an inconclusive rule as not met."
+
+
+def _rules(some: int, total: int) -> str:
+    if some == total:
+        return "The only rule is" if total == 1 else f"All {numbers.count(total)} rules are"
+    return f"{numbers.count(some)} of {numbers.count(total)} rules {'is' if some == 1 else 'are'}"
+
+
+def _tally_sentence(tally: Counter[str], total: int) -> str:
+    said = {"fail": "broken", "inconclusive": "inconclusive", "not_evaluated": "not evaluated", "pass": "met"}
+    parts = [(tally[status], word) for status, word in said.items() if tally[status]]
+    (first, word), *rest = parts
+    more = "".join(f", {numbers.count(some)} {other}" for some, other in rest)
+    return f"{_rules(first, total)} {word}{more}."
+
+
+def _line(facts: Facts, verdict: Verdict) -> VerdictLine:
+    settings = facts.rules.get(verdict.rule) or {}
+    requirement = words.rule(settings, multiclass=facts.multiclass) if settings else ""
+    return VerdictLine(
+        verdict.rule,
+        words.STATUS_WORDS[verdict.status],
+        words.STATUS_KINDS[verdict.status],
+        requirement,
+        words.statement(verdict.reason),
+        tuple(_deciding_numbers(facts, verdict)),
+        *_drawn(verdict, _axis_unit(settings)),
+    )
+
+
+def _axis_unit(settings: Mapping[str, Any]) -> Unit | None:
+    """The unit along the drawing: points for a gap in a rate, else as the rule's numbers are written."""
+    kind = words.rule_kind(settings)
+    if not settings or kind == "min_ratio":
+        return "decimal"
+    unit = words.unit(str(settings["metric"]))
+    return None if kind == "max_gap" and unit == "percent" else unit
+
+
+def _drawn(verdict: Verdict, unit: Unit | None) -> tuple[Axis | None, Strip | None]:
+    """The bounds that decided, beside the tolerance; nothing where a bound is absent."""
+    low, observed, high = verdict.low, verdict.observed, verdict.high
+    if low is None or observed is None or high is None:
+        return None, None
+    least, most = min(low, observed, verdict.tolerance), max(high, observed, verdict.tolerance)
+    axis = axis_over([least], [most], unit)
+    grid = tuple(tick.x for tick in axis.ticks)
+    text = "Observed value between the bounds that decided; the dashed line is the tolerance"
+    return axis, Strip(axis.x(low), axis.x(observed), axis.x(high), axis.x(verdict.tolerance), grid, text)
+
+
+def _deciding_numbers(facts: Facts, verdict: Verdict) -> list[Fact]:
+    """Observed value, the very bounds that decided, the worst group, and what would settle it.
+
+    Bounds carry as many decimals as it takes to tell them from the tolerance.
+    """
+    settings = facts.rules.get(verdict.rule) or {}
+    unit = words.unit(str(settings.get("metric", ""))) if settings else "decimal"
+    kind = words.rule_kind(settings)
+
+    def write(value: float, digits: int) -> str:
+        if kind == "max_gap":
+            return numbers.difference(value, unit, digits)
+        return numbers.metric_value(value, "decimal" if kind == "min_ratio" else unit, digits)
+
+    digits = 1 if unit == "percent" and kind != "min_ratio" else 3
+    shown = [("Observed", verdict.observed), ("Lower bound", verdict.low), ("Upper bound", verdict.high)]
+    found = [
+        Fact(term, numbers.apart(value, verdict.tolerance, write, digits)) for term, value in shown if value is not None
+    ]
+    if verdict.worst is not None and verdict.worst.levels:
+        found.append(Fact("Worst group", words.group(verdict.worst)))
+    if verdict.subjects_needed:
+        needed = "; ".join(
+            f"{slice_text} {numbers.count(more)}" for slice_text, more in sorted(verdict.subjects_needed.items())
+        )
+        found.append(Fact(f"More {facts.unit_of_sampling}s to settle it", needed))
+    return found
+
+
+def widest_gaps(gaps: tuple[Gap, ...], most: int = WIDEST) -> tuple[Gap, ...]:
+    """The differences with the highest lower bounds, each difference once.
+
+    A metric and its complement (recall and false negative rate) are the same difference, as is a
+    composite and the part that it equals: of gaps with one value over one breakdown the first counts.
+    """
+    ranked = sorted(
+        (g for g in gaps if g.kind == "difference" and not isinstance(g.value, Undefined) and g.interval is not None),
+        key=lambda g: (-_low(g), -_size(g)),
+    )
+    seen: set[tuple[str, float]] = set()
+    chosen = []
+    for gap in ranked:
+        key = (gap.attribute, round(_size(gap), 9))
+        if key not in seen and words.unit(gap.metric) == "percent":
+            seen.add(key)
+            chosen.append(gap)
+    return tuple(chosen[:most])
+
+
+def _size(gap: Gap) -> float:
+    assert not isinstance(gap.value, Undefined)
+    return gap.value
+
+
+def _low(gap: Gap) -> float:
+    assert gap.interval is not None
+    return gap.interval.low
+
+
+def _gap_line(facts: Facts, gap: Gap) -> GapLine:
+    series = words.sentence(facts.say((gap.metric, gap.class_name)))
+    level = "" if gap.interval is None else f"{numbers.level(gap.interval.level)} interval "
+    return GapLine(
+        f"{series} across {words.breakdown(gap.attribute)}",
+        tables.gap_value(gap),
+        level + tables.gap_interval(gap),
+        words.group(gap.best),
+        words.group(gap.worst),
+        "" if gap.p_adjusted is None else f"{numbers.p_value(gap.p_adjusted)}, adjusted for the whole audit",
+    )
+
+
+SECTION = Section("verdicts", "Verdicts", "The verdicts in plain words, what was audited, the widest gaps.", build)

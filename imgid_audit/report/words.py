@@ -1,0 +1,150 @@
+"""Names and sentences: metrics, slices, rules and statuses in a reviewer's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imgid_audit.core.slices import Slice
+from imgid_audit.metrics import METRICS
+from imgid_audit.report import numbers
+from imgid_audit.report.blocks import StatusKind
+from imgid_audit.report.numbers import Unit
+
+SPELLINGS = {"auroc": "AUROC", "ece": "ECE", "f1": "F1", "brier": "Brier"}
+"""Words of metric names that are not written in small letters."""
+
+COMPOSITES = {
+    "equalized_odds": "the larger of the gaps in recall and in false positive rate",
+    "equalized_odds_mean": "the mean of the gaps in recall and in false positive rate",
+    "demographic_parity": "the gap in selection rate",
+}
+
+STATUS_WORDS = {
+    "pass": "Met",
+    "fail": "Broken",
+    "inconclusive": "Inconclusive",
+    "not_evaluated": "Not evaluated",
+}
+
+STATUS_KINDS: dict[str, StatusKind] = {
+    "pass": "good",
+    "fail": "bad",
+    "inconclusive": "open",
+    "not_evaluated": "off",
+    "passed": "good",
+    "finding": "bad",
+    "not_applicable": "off",
+    "skipped": "off",
+}
+
+FINDING_WORDS = {
+    "finding": "Finding",
+    "passed": "Passed",
+    "not_applicable": "Not applicable",
+    "skipped": "Not run",
+}
+
+UNDEFINED_WORDS = {
+    "empty": "nothing to count",
+    "below_minimum": "too few to say",
+    "not_applicable": "not applicable",
+    "suppressed": "hidden to protect small groups",
+}
+
+RULE_KINDS = ("max_gap", "min_value", "max_value", "min_ratio")
+
+
+def metric(name: str) -> str:
+    """A metric's name within a sentence: ``false positive rate``, ``AUROC``."""
+    return " ".join(SPELLINGS.get(word, word) for word in name.split("_"))
+
+
+def series(name: str, class_name: str | None, *, multiclass: bool) -> str:
+    """A metric and the class that it speaks of: ``recall of “covid19”``, ``recall (mean of classes)``."""
+    if class_name is not None:
+        return f"{metric(name)} of “{class_name}”"
+    declared = METRICS[name] if name in METRICS else None
+    if multiclass and declared is not None and declared.macro:
+        return f"{metric(name)} (mean of classes)"
+    return metric(name)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def statement(text: str) -> str:
+    """The text as a whole sentence: a capital first letter and an end."""
+    return ended(sentence(text))
+
+
+def ended(text: str) -> str:
+    """The text with a full stop, unless it has an end."""
+    return text if not text or text.endswith((".", "!", "?", ":")) else f"{text}."
+
+
+def unit(name: str) -> Unit:
+    """Rates made of counts are percentages; whatever needs scores is a plain number."""
+    return "decimal" if name in METRICS and METRICS[name].needs == "scores" else "percent"
+
+
+def breakdown(name: str) -> str:
+    """An attribute, or an intersection as ``sex × view``."""
+    return " × ".join(name.split("*"))
+
+
+def group(of: Slice | None) -> str:
+    """A slice by its levels alone, ``F`` or ``F × PA``; the total is ``all rows``."""
+    if of is None:
+        return "–"
+    return " × ".join(of.levels) or "all rows"
+
+
+def rule(settings: Mapping[str, Any], *, multiclass: bool) -> str:
+    """A rule of the policy as a requirement in plain words."""
+    kind = rule_kind(settings)
+    name = str(settings["metric"])
+    bound = rule_bound(settings)
+    across = settings.get("across") or ()
+    names = (across,) if isinstance(across, str) else tuple(across)
+    where = " × ".join(names)
+    every = multiclass and name in METRICS and METRICS[name].per_class
+    subject = f"{metric(name)}{_class_words(rule_class(settings), every=every)}"
+    ignored = tuple(settings.get("ignore") or ())
+    but = f", leaving out {', '.join(ignored)}" if ignored else ""
+    if kind == "max_gap":
+        tolerated = f"{numbers.setting(bound * 100)} points" if unit(name) == "percent" else numbers.setting(bound)
+        return f"The gap in {subject} between groups of {where} is at most {tolerated}{but}."
+    if kind == "min_ratio":
+        return f"The lowest {subject} is at least {numbers.setting(bound)} times the highest across {where}{but}."
+    at_least = "at least" if kind == "min_value" else "at most"
+    place = f" in every group of {where}" if where else " over all rows"
+    return f"{sentence(subject)} is {at_least} {numbers.tolerance(bound, unit(name))}{place}{but}."
+
+
+def rule_kind(settings: Mapping[str, Any]) -> str:
+    """Which of the four kinds a rule is; '' where it names none."""
+    given = settings.get("kind")
+    return str(given) if given else next((kind for kind in RULE_KINDS if settings.get(kind) is not None), "")
+
+
+def rule_bound(settings: Mapping[str, Any]) -> float:
+    """The bound that a rule sets."""
+    found = settings.get(rule_kind(settings))
+    return float(settings["tolerance"] if found is None else found)
+
+
+def rule_class(settings: Mapping[str, Any]) -> str | None:
+    """The class that a rule names, if it names one."""
+    found = settings.get("class", settings.get("class_name"))
+    return None if found is None else str(found)
+
+
+def _class_words(class_name: str | None, *, every: bool) -> str:
+    if class_name == "macro":
+        return " (mean of classes)"
+    if class_name is not None:
+        return f" of “{class_name}”"
+    return " of each class" if every else ""

@@ -1,0 +1,1 @@
+"""Intervals, resampling, gaps and verdicts: pure mathematics on arrays of counts."""

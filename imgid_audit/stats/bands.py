@@ -1,0 +1,324 @@
+"""Bands: confidence limits at any level, for one quantity on every slice of a breakdown.
+
+Simultaneous and one-sided bounds need limits at levels that are known late, so an estimate keeps
+a band rather than two numbers. A band also answers what its limits would be were every slice
+`factor` times as large with the same observed rates (`scaled`), which is how the number of
+subjects that a verdict lacks is found. Limits always contain the value; NaN where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgid_audit.stats import mover
+from imgid_audit.stats.intervals import Bounds, Floats, clopper_pearson, is_exact, quantile, rate_limits
+
+Methods = tuple[str, ...]
+Mask = NDArray[np.bool_]
+TAIL_DRAWS = 10
+"""A bootstrap quantile is used only with at least this many draws beyond it."""
+
+
+class Band(Protocol):
+    """What every band answers; arrays have shape (slices,)."""
+
+    @property
+    def value(self) -> Floats: ...
+
+    def limits(self, level: float) -> Bounds:
+        """Two-sided limits at `level` in [0, 1)."""
+        ...
+
+    def methods(self, level: float, /) -> Methods:
+        """How the limits of each slice are computed at `level`."""
+        ...
+
+    def standard_error(self) -> Floats:
+        """Positive wherever the value is a number."""
+        ...
+
+    def degrees(self) -> Floats:
+        """Degrees of freedom of the standard error; infinite where rows are independent."""
+        ...
+
+    def scaled(self, factor: Floats) -> Band:
+        """The band of slices `factor` (slices,) times as large."""
+        ...
+
+
+def containing(value: Floats, limits: Bounds) -> Bounds:
+    """Widen limits by what rounding or a biased resampling leaves outside."""
+    return np.fmin(limits[0], value), np.fmax(limits[1], value)
+
+
+def from_limits(band: Band, level: float = 0.95) -> Floats:
+    """Standard error read off the limits: half their width over the quantile."""
+    low, high = band.limits(level)
+    return (high - low) / (2 * quantile(level, band.degrees()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RateBand:
+    """A monotone increasing `transform` of a binomial proportion, closed form.
+
+    `effective_n` (slices,) equals `trials` and `subjects` is None where rows are independent.
+    """
+
+    successes: Floats
+    trials: Floats
+    effective_n: Floats
+    subjects: Floats | None = None
+    transform: Callable[[Floats], Floats] | None = None
+
+    @property
+    def value(self) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._out(self.successes / self.trials)
+
+    def _out(self, proportion: Floats) -> Floats:
+        return proportion if self.transform is None else self.transform(proportion)
+
+    def degrees(self) -> Floats:
+        if self.subjects is None:
+            return np.full(self.trials.shape, np.inf)
+        return np.maximum(self.subjects - 1, 1.0)
+
+    def limits(self, level: float) -> Bounds:
+        low, high = rate_limits(self.successes, self.trials, self.effective_n, self.degrees(), level)
+        return containing(self.value, (self._out(low), self._out(high)))
+
+    def methods(self, _level: float, /) -> Methods:
+        suffix = "" if self.subjects is None else " (effective n by subject)"
+        names = np.where(is_exact(self.successes, self.trials), "Clopper-Pearson", "Wilson")
+        return tuple(f"{name}{suffix}" for name in names)
+
+    def standard_error(self) -> Floats:
+        return from_limits(self)
+
+    def scaled(self, factor: Floats) -> RateBand:
+        return replace(
+            self,
+            successes=self.successes * factor,
+            trials=self.trials * factor,
+            effective_n=self.effective_n * factor,
+            subjects=None if self.subjects is None else self.subjects * factor,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudentBand:
+    """Value and standard error with a t (or normal) quantile, on the plain or the logit scale.
+
+    Where `error` is 0 or NaN, or the value stands at an end of `bounds` on the logit scale, the
+    limits are Clopper-Pearson's for `value` as a share of the range in `units` trials: a sampled
+    quantity never gets a zero-width interval. The quantile is Student's with `units` - 1 degrees
+    of freedom, at least 1. `unit` names them: rows or subjects.
+    """
+
+    value: Floats
+    error: Floats
+    units: Floats
+    unit: str
+    name: str
+    bounds: tuple[float, float] = (0.0, 1.0)
+    logit: bool = False
+
+    def degrees(self) -> Floats:
+        return np.maximum(self.units - 1, 1.0)
+
+    def _degenerate(self) -> Mask:
+        flat = ~(self.error > 1e-12)
+        if self.logit:
+            flat |= (self.value <= self.bounds[0]) | (self.value >= self.bounds[1])
+        return flat
+
+    def limits(self, level: float) -> Bounds:
+        floor, ceiling = self.bounds
+        span = ceiling - floor
+        t = quantile(level, self.degrees())
+        share = (self.value - floor) / span
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.logit:
+                centre = np.log(share / (1 - share))
+                half = t * self.error / span / (share * (1 - share))
+                low = floor + span / (1 + np.exp(half - centre))
+                high = floor + span / (1 + np.exp(-half - centre))
+            else:
+                low = np.maximum(self.value - t * self.error, floor)
+                high = np.minimum(self.value + t * self.error, ceiling)
+        exact = clopper_pearson(share * self.units, self.units, level)
+        flat = self._degenerate()
+        low = np.where(flat, floor + span * exact[0], low)
+        high = np.where(flat, floor + span * exact[1], high)
+        return containing(self.value, (low, high))
+
+    def methods(self, _level: float, /) -> Methods:
+        return tuple(f"Clopper-Pearson on {self.unit}" if flat else self.name for flat in self._degenerate())
+
+    def standard_error(self) -> Floats:
+        return np.where(self._degenerate(), from_limits(self), self.error)
+
+    def scaled(self, factor: Floats) -> StudentBand:
+        return replace(
+            self,
+            error=self.error / np.sqrt(factor),
+            units=self.units * factor,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanBand:
+    """The unweighted mean of rates, by square-and-add of their closed-form limits.
+
+    `parts` is a band over (slices, classes).
+    """
+
+    parts: RateBand
+
+    @property
+    def value(self) -> Floats:
+        return np.asarray(self.parts.value.mean(axis=-1))
+
+    def degrees(self) -> Floats:
+        return np.asarray(self.parts.degrees().min(axis=-1))
+
+    def limits(self, level: float) -> Bounds:
+        return containing(self.value, mover.mean(self.parts.value, self.parts.limits(level)))
+
+    def methods(self, _level: float, /) -> Methods:
+        suffix = "" if self.parts.subjects is None else " (effective n by subject)"
+        return (f"MOVER of closed-form limits{suffix}",) * len(self.value)
+
+    def standard_error(self) -> Floats:
+        return from_limits(self)
+
+    def scaled(self, factor: Floats) -> MeanBand:
+        return MeanBand(self.parts.scaled(factor[:, None]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """`first` where `use_first` (slices,), else `second`."""
+
+    use_first: Mask
+    first: Band
+    second: Band
+
+    @property
+    def value(self) -> Floats:
+        return np.where(self.use_first, self.first.value, self.second.value)
+
+    def limits(self, level: float) -> Bounds:
+        a, b = self.first.limits(level), self.second.limits(level)
+        return np.where(self.use_first, a[0], b[0]), np.where(self.use_first, a[1], b[1])
+
+    def methods(self, level: float, /) -> Methods:
+        pairs = zip(self.use_first, self.first.methods(level), self.second.methods(level), strict=True)
+        return tuple(a if first else b for first, a, b in pairs)
+
+    def standard_error(self) -> Floats:
+        return np.where(self.use_first, self.first.standard_error(), self.second.standard_error())
+
+    def degrees(self) -> Floats:
+        return np.where(self.use_first, self.first.degrees(), self.second.degrees())
+
+    def scaled(self, factor: Floats) -> Choice:
+        return replace(self, first=self.first.scaled(factor), second=self.second.scaled(factor))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BootstrapBand:
+    """Quantiles of replicates (slices, draws), NaN where a replicate is undefined.
+
+    ``percentile``, or ``basic`` (pivotal, 2 value - quantile) for estimates that are biased one
+    way. Beyond the quantiles that the draws resolve, the normal approximation with the
+    replicates' standard error, never narrower than the extreme quantiles that are resolved.
+    """
+
+    value: Floats
+    replicates: Floats
+    unit: str
+    kind: Literal["percentile", "basic"] = "percentile"
+    bounds: tuple[float, float] = (0.0, 1.0)
+    freedom: Floats | None = None
+
+    def defined(self) -> NDArray[np.intp]:
+        return np.asarray(np.isfinite(self.replicates).sum(axis=1))
+
+    def usable(self) -> Mask:
+        """Where enough replicates are defined and they differ."""
+        enough = self.defined() >= _enough(self.replicates.shape[1])
+        with np.errstate(invalid="ignore"):
+            spread = np.nan_to_num(_spread(self.replicates))
+        return enough & (spread > 1e-12)
+
+    def _resolved(self, level: float) -> tuple[float, bool]:
+        draws, defined = self.replicates.shape[1], self.defined()
+        fewest = max(1, int(defined[defined >= _enough(draws)].min(initial=draws)))
+        finest = 1 - 2 * TAIL_DRAWS / fewest
+        return (level, True) if level <= finest else (max(finest, 0.0), False)
+
+    def limits(self, level: float) -> Bounds:
+        resolved, enough = self._resolved(level)
+        tail = (1 - resolved) / 2
+        low, high = _quantiles(self.replicates, tail)
+        centre = self.value
+        if self.kind == "basic":
+            low, high = 2 * self.value - high, 2 * self.value - low
+            centre = 2 * self.value - _mean(self.replicates)
+        if not enough:
+            half = quantile(level) * self.standard_error()
+            low, high = np.fmin(low, centre - half), np.fmax(high, centre + half)
+        floor, ceiling = self.bounds
+        return containing(self.value, (np.clip(low, floor, ceiling), np.clip(high, floor, ceiling)))
+
+    def methods(self, level: float, /) -> Methods:
+        draws = self.replicates.shape[1]
+        how = "" if self.kind == "percentile" else "basic "
+        how += "bootstrap" if self._resolved(level)[1] else "bootstrap standard error"
+        counts = (f"{draws:,}" if n == draws else f"{n:,} of {draws:,}" for n in self.defined())
+        return tuple(f"{how} over {self.unit}, {count} draws" for count in counts)
+
+    def standard_error(self) -> Floats:
+        return _spread(self.replicates)
+
+    def degrees(self) -> Floats:
+        return np.full(self.value.shape, np.inf) if self.freedom is None else self.freedom
+
+    def scaled(self, factor: Floats) -> BootstrapBand:
+        shrunk = self.value[:, None] + (self.replicates - self.value[:, None]) / np.sqrt(factor)[:, None]
+        freedom = None if self.freedom is None else (self.freedom + 1) * factor - 1
+        return replace(self, replicates=shrunk, freedom=freedom)
+
+
+def _enough(draws: int) -> int:
+    """Replicates that must be defined for a slice's bootstrap to be used: half of the draws."""
+    return max(2, draws // 2)
+
+
+def _rows(replicates: Floats, summary: Callable[[Floats], Floats], width: int) -> Floats:
+    """`summary` of each slice's defined replicates, (slices, width); NaN where fewer than two."""
+    out = np.full((len(replicates), width), np.nan)
+    for i, row in enumerate(replicates):
+        kept = row[np.isfinite(row)]
+        if len(kept) > 1:
+            out[i] = summary(kept)
+    return out
+
+
+def _quantiles(replicates: Floats, tail: float) -> Bounds:
+    both = _rows(replicates, lambda kept: np.quantile(kept, [tail, 1 - tail]), 2)
+    return both[:, 0], both[:, 1]
+
+
+def _spread(replicates: Floats) -> Floats:
+    return _rows(replicates, lambda kept: np.asarray(kept.std(ddof=1)), 1)[:, 0]
+
+
+def _mean(replicates: Floats) -> Floats:
+    return _rows(replicates, lambda kept: np.asarray(kept.mean()), 1)[:, 0]

@@ -1,0 +1,103 @@
+"""The state of a training between epochs, so that an interrupted one continues and ends with the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imgid_audit.core.manifest import Manifest
+from imgid_audit.io.atomic import write_bytes
+from imgid_audit.vision.records import EpochRecord
+from imgid_audit.vision.settings import ModelSettings, TrainSettings
+
+FILE = "training.resume.pt"
+
+
+@dataclass(slots=True)
+class History:
+    """What happened so far in a training. `best_*` are of the epoch whose weights were kept."""
+
+    epochs: list[EpochRecord] = field(default_factory=list)
+    best_epoch: int = 0
+    best_criterion: float = -math.inf
+    best_loss: float = math.inf
+    sha256: str = ""
+    images_seen: int = 0
+    undecodable: dict[int, str] = field(default_factory=dict)
+    undefined: tuple[str, ...] = ()
+
+    def is_best(self, epoch: EpochRecord) -> bool:
+        """Whether `epoch` beats the best so far; with nothing to select by, the last epoch does."""
+        if epoch.criterion is None or epoch.val_loss is None:
+            return True
+        return (epoch.criterion, -epoch.val_loss) > (self.best_criterion, -self.best_loss)
+
+    def keep(self, epoch: EpochRecord, sha256: str) -> None:
+        self.best_epoch, self.sha256 = epoch.epoch, sha256
+        if epoch.criterion is not None and epoch.val_loss is not None:
+            self.best_criterion, self.best_loss = epoch.criterion, epoch.val_loss
+
+
+def fingerprint(
+    manifest: Manifest, model: ModelSettings, settings: TrainSettings, device: torch.device, plan: Any
+) -> str:
+    """Names one training: a checkpoint of another one is not continued. `plan` is any further JSON."""
+    rows = [
+        (
+            manifest.ids[row],
+            None if manifest.images is None else manifest.images[row],
+            int(manifest.label.codes[row]),
+            split,
+        )
+        for split in ("train", "val")
+        for row in manifest.rows(split).tolist()
+    ]
+    parts = [
+        rows,
+        manifest.label.levels,
+        model.model_dump(),
+        settings.model_dump(),
+        str(device),
+        torch.__version__,
+        plan,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def save(folder: Path, name: str, history: History, parts: dict[str, Any]) -> None:
+    """Keep `history` and the state dicts of `parts` (network, optimiser, scaler) of the training `name`."""
+    text = json.dumps({**asdict(history), "undecodable": list(history.undecodable.items())})
+    buffer = io.BytesIO()
+    torch.save({"name": name, "history": text, **{key: part.state_dict() for key, part in parts.items()}}, buffer)
+    write_bytes(folder / FILE, buffer.getvalue())
+
+
+def restore(folder: Path, name: str, parts: dict[str, Any]) -> History | None:
+    """Load what `save` kept of the training `name` into `parts`; None where there is nothing of it."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # damaged: the training starts over, which costs time and nothing else
+        return None
+    if not isinstance(kept, dict) or kept.get("name") != name:
+        return None
+    for key, part in parts.items():
+        part.load_state_dict(kept[key])
+    found = json.loads(kept["history"])
+    found["epochs"] = [EpochRecord(**epoch) for epoch in found["epochs"]]
+    found["undecodable"] = dict(found["undecodable"])
+    found["undefined"] = tuple(found["undefined"])
+    return History(**found)
+
+
+def discard(folder: Path) -> None:
+    (folder / FILE).unlink(missing_ok=True)

@@ -1,0 +1,174 @@
+"""Networks by name: our own small one, torchvision's, timm's, or any factory of the user's."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.vision.settings import ModelSettings
+from imgid_audit.vision.transforms import InputTransform, from_weights_preset, resolve_input
+
+WHERE = "[model > architecture]"
+
+
+class SmallCNN(nn.Sequential):
+    """Three 3x3 convolutions with batch norm, ReLU and pooling, the mean over pixels, a linear head.
+
+    Takes (n, channels, H, W) of any size from 8 pixels; 93,000 parameters; meant for 28 to 64 pixels.
+    """
+
+    def __init__(self, channels: int, classes: int, widths: tuple[int, ...] = (32, 64, 128)) -> None:
+        layers: list[nn.Module] = []
+        for before, after in zip((channels, *widths), widths, strict=False):
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
+            layers += [nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        layers[-1] = nn.AdaptiveAvgPool2d(1)
+        super().__init__(*layers, nn.Flatten(), nn.Linear(widths[-1], classes))
+
+
+def build_model(settings: ModelSettings, classes: int) -> nn.Module:
+    """A network of `classes` outputs with fresh weights drawn from torch's global generator.
+
+    `settings.architecture` is ``smallcnn``, a torchvision classifier, ``timm/NAME``, or
+    ``package.module:factory``, called with ``num_classes=``. Raises `InputError` for names that are
+    not known, with near ones, and for what the network cannot do.
+    """
+    name = settings.architecture
+    if name == "smallcnn":
+        model: nn.Module = SmallCNN(settings.input.channels, classes)
+    elif name.startswith("timm/"):
+        model = _timm(name.removeprefix("timm/"), settings.input.channels, classes)
+    elif ":" in name:
+        model = _from_factory(name, classes)
+    else:
+        model = _torchvision(name, settings.input.channels, classes)
+    if settings.dropout:
+        attach_dropout(model, settings.dropout, classes)
+    return model
+
+
+def torchvision_names() -> list[str]:
+    """The classifiers that torchvision knows by name."""
+    from torchvision import models
+
+    return list(models.list_models(module=models))
+
+
+def is_torchvision(architecture: str) -> bool:
+    return ":" not in architecture and "/" not in architecture and architecture in torchvision_names()
+
+
+def pretrained_state(architecture: str) -> dict[str, torch.Tensor]:
+    """torchvision's DEFAULT weights: fetched once, checked against the hash in their name, then cached."""
+    weights = _default_weights(architecture)
+    if weights is None:
+        raise InputError(Problem("[train > init]", f"torchvision has no DEFAULT weights for {architecture!r}"))
+    try:
+        return dict(weights.get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as error:
+        message = f"cannot fetch torchvision's weights of {architecture!r} ({error}): give a file, or null"
+        raise InputError(Problem("[train > init]", message)) from None
+
+
+def input_transform(settings: ModelSettings, stored: InputTransform | None, *, pretrained: bool) -> InputTransform:
+    """What the network is fed: the settings, then what is stored with its weights, then, for
+    `pretrained` torchvision weights, those weights' own transform; else plain resizing."""
+    base = stored
+    if base is None and pretrained and (weights := _default_weights(settings.architecture)) is not None:
+        base = from_weights_preset(weights.transforms())
+    default = 64 if settings.architecture == "smallcnn" else 299 if settings.architecture == "inception_v3" else 224
+    return resolve_input(settings.input, base, default)
+
+
+def attach_dropout(model: nn.Module, probability: float, classes: int) -> None:
+    """Dropout on what enters the last layer, the same for every architecture; weights keep their names."""
+
+    def drop(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (nn.functional.dropout(inputs[0], probability, module.training), *inputs[1:])
+
+    head_of(model, classes)[1].register_forward_pre_hook(drop)
+
+
+def head_of(model: nn.Module, classes: int) -> tuple[str, nn.Module]:
+    """Name and module of the last linear (or 1x1 convolution) layer that has `classes` outputs."""
+    for name, module in reversed(list(model.named_modules())):
+        if getattr(module, "out_features", getattr(module, "out_channels", None)) == classes:
+            return name, module
+    raise InputError(Problem(WHERE, f"no linear layer with {classes} outputs was found in {type(model).__name__}"))
+
+
+def logits_of(output: Any) -> torch.Tensor:
+    """The logits among a network's outputs: GoogLeNet and Inception give auxiliary ones besides in training."""
+    return output if isinstance(output, torch.Tensor) else output[0]
+
+
+def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
+    from torchvision import models
+
+    if not is_torchvision(name):
+        known = ["smallcnn", *torchvision_names()]
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        message = (
+            f"{name!r} is not known: {hint}give smallcnn, a torchvision classifier, timm/NAME or package.module:factory"
+        )
+        raise InputError(Problem(WHERE, message))
+    if channels != 3:
+        raise InputError(
+            Problem("[model > input > channels]", f"{name} takes 3 channels, got {channels}: grey images are repeated")
+        )
+    plain = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}  # or they warn and take minutes
+    model: nn.Module = models.get_model(name, weights=None, num_classes=classes, **plain)
+    return model
+
+
+def _default_weights(architecture: str) -> Any:
+    from torchvision import models
+
+    return models.get_model_weights(architecture).DEFAULT if is_torchvision(architecture) else None
+
+
+def _timm(name: str, channels: int, classes: int) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise InputError(Problem(WHERE, "timm is not installed: pip install 'imgid-audit[timm]'")) from None
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=3)
+        raise InputError(Problem(WHERE, f"timm has no model {name!r}; near ones: {', '.join(near) or 'none'}"))
+    model: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels)
+    return model
+
+
+def _from_factory(name: str, classes: int) -> nn.Module:
+    factory = _find(name)
+    try:
+        model = factory(num_classes=classes)
+    except Exception as error:  # the user's own code may raise anything: it is the config's business
+        message = f"{name} called with num_classes={classes} raised {type(error).__name__}: {error}"
+        raise InputError(Problem(WHERE, message)) from error
+    if not isinstance(model, nn.Module):
+        raise InputError(Problem(WHERE, f"{name} returned {type(model).__name__}, not a torch.nn.Module"))
+    return model
+
+
+def _find(name: str) -> Callable[..., Any]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        message = f"cannot import {module_name!r} ({error}): install it or put its folder on PYTHONPATH"
+        raise InputError(Problem(WHERE, message)) from None
+    factory = getattr(module, attribute, None)
+    if callable(factory):
+        return factory
+    near = get_close_matches(attribute, [key for key, value in vars(module).items() if callable(value)], n=3)
+    raise InputError(
+        Problem(WHERE, f"{module_name!r} has no callable {attribute!r}; near ones: {', '.join(near) or 'none'}")
+    )

@@ -1,0 +1,194 @@
+"""Training of a classifier: best checkpoint by a declared criterion, one seed, resumable between epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from imgid_audit.core.errors import InputError, Problem, StoppedError
+from imgid_audit.core.manifest import Manifest
+from imgid_audit.core.progress import SILENT, Progress
+from imgid_audit.core.task import Task
+from imgid_audit.vision import checkpoint, records
+from imgid_audit.vision import device as devices
+from imgid_audit.vision.augment import needs_original
+from imgid_audit.vision.checkpoint import History
+from imgid_audit.vision.criterion import criterion_of, group_codes, require_trainable
+from imgid_audit.vision.loop import INIT, DivergedError, Job, Loop, Resample
+from imgid_audit.vision.metadata import read_metadata
+from imgid_audit.vision.models import build_model, input_transform, pretrained_state
+from imgid_audit.vision.records import EpochRecord, TrainingRecord
+from imgid_audit.vision.reproducible import derive, reproducible
+from imgid_audit.vision.settings import ModelSettings, TrainSettings
+from imgid_audit.vision.sources import CACHE_BYTES, ImageSource
+from imgid_audit.vision.state import fit_state
+from imgid_audit.vision.transforms import InputTransform
+from imgid_audit.vision.weights import load_state, save_weights, stored_transform
+
+
+def train(
+    manifest: Manifest,
+    task: Task,
+    root: Path,
+    model_settings: ModelSettings,
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    resample: Resample | None = None,
+    progress: Progress = SILENT,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingRecord:
+    """Train on the train split, keep the best epoch by the val split, in `folder`.
+
+    Writes ``weights.safetensors`` (with class order and input transform) whenever an epoch is the
+    best so far, and ``training.json`` at the end. Best is the highest criterion, of equal ones the
+    lowest validation loss, of those the first; without val rows the last epoch is kept. The same
+    seed, data, machine and versions give the same bytes on the CPU, also where the training was
+    interrupted and continued. Images that do not decode are left out and listed in the record.
+
+    Raises `InputError` where there is nothing to train on or to select by, `StoppedError` once
+    `stop()` is true (the same call continues after the last whole epoch), and `DivergedError`.
+    """
+    require_trainable(settings, manifest)
+    device = devices.resolve_device(settings.device)
+    groups = group_codes(manifest, settings.groups)
+    codes, names = groups if groups is not None else (None, ())
+    transform = _transform(model_settings, settings)
+    job = Job(
+        manifest,
+        task,
+        root,
+        model_settings,
+        settings,
+        folder,
+        transform,
+        device,
+        codes,
+        names,
+        resample,
+        progress,
+        stop,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with reproducible(derive(settings.seed, INIT), device):
+        loop = Loop(job, _initial_model(model_settings, settings, len(task.labels)))
+        try:
+            return _run(job, loop)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            message = (
+                f"out of memory with train.batch_size {settings.batch_size}: make it, or model.input.size, smaller"
+            )
+            raise StoppedError(message) from error
+
+
+def _run(job: Job, loop: Loop) -> TrainingRecord:
+    """All epochs, from the checkpoint where there is one of this very training."""
+    settings = job.settings
+    name = checkpoint.fingerprint(job.manifest, job.model_settings, settings, job.device, job.transform.describe())
+    history = checkpoint.restore(job.folder, name, loop.parts)
+    if history is None:
+        history = History()
+        for file in (records.FILE, records.WEIGHTS):  # of an earlier training: they would pass for this one's
+            (job.folder / file).unlink(missing_ok=True)
+    with _sources(job) as source, _sources(job, val=True) as val_source:
+        ended = _ended(history, settings)
+        while not ended:
+            _epoch(job, loop, history, source, val_source)
+            checkpoint.save(job.folder, name, history, loop.parts)
+            ended = _ended(history, settings)
+    record = _record(job, loop, history, ended)
+    records.write_record(record, job.folder)
+    checkpoint.discard(job.folder)
+    return record
+
+
+def _epoch(job: Job, loop: Loop, history: History, source: ImageSource, val_source: ImageSource) -> None:
+    number = len(history.epochs) + 1
+    try:
+        seen = loop.train_epoch(number, source, history)
+        if not loop.finite():
+            raise DivergedError(f"weights became NaN or infinite in epoch {number}")
+    except DivergedError as error:
+        kept = f"the weights of epoch {history.best_epoch} are kept" if history.best_epoch else "no epoch was completed"
+        checkpoint.discard(job.folder)
+        raise DivergedError(f"{error}; {kept}. Make train.lr smaller (it is {job.settings.lr:g})") from None
+    if seen.loss is None or seen.accuracy is None:
+        reasons = sorted(set(history.undecodable.values()))
+        raise InputError(Problem("[data > image]", f"no training image could be used: {'; '.join(reasons[:3])}"))
+    val = loop.validate(val_source, history)
+    value, worst, history.undefined = criterion_of(job.settings, val, job.task.labels, job.group_names)
+    epoch = EpochRecord(
+        number, seen.loss, seen.accuracy, val.loss, val.accuracy, value, worst, loop.lr, history.images_seen
+    )
+    history.epochs.append(epoch)
+    if history.is_best(epoch):
+        path = job.folder / records.WEIGHTS
+        sha256 = save_weights(loop.model, path, job.task.labels, job.transform, job.model_settings.architecture)
+        history.keep(epoch, sha256)
+
+
+def _ended(history: History, settings: TrainSettings) -> str:
+    """Why there is no further epoch; '' where there is one."""
+    done = len(history.epochs)
+    if done >= settings.epochs:
+        return "all epochs"
+    if settings.patience is not None and done - history.best_epoch >= settings.patience:
+        return "patience"
+    return ""
+
+
+def _record(job: Job, loop: Loop, history: History, ended: str) -> TrainingRecord:
+    select = {
+        "average": "accuracy",
+        "worst_class": "accuracy of the worst class",
+        "worst_group": "accuracy of the worst group",
+    }
+    criterion = (
+        f"{select[job.settings.select]} on val" if len(loop.val_rows) else "none: no val rows, the last epoch is kept"
+    )
+    return TrainingRecord(
+        epochs=tuple(history.epochs),
+        best_epoch=history.best_epoch,
+        criterion=criterion,
+        ended=ended,
+        images_seen=history.images_seen,
+        parameters=sum(parameter.numel() for parameter in loop.model.parameters()),
+        train_rows=len(loop.train_rows),
+        val_rows=len(loop.val_rows),
+        undecodable=tuple((str(job.manifest.ids[row]), why) for row, why in sorted(history.undecodable.items())),
+        undefined=history.undefined,
+        device=job.device.type,
+        precision=str(loop.dtype).removeprefix("torch."),
+        weights=records.WEIGHTS,
+        sha256=history.sha256,
+    )
+
+
+def _sources(job: Job, *, val: bool = False) -> ImageSource:
+    workers = job.settings.workers
+    threads = devices.auto_threads(job.device) if workers == "auto" else workers
+    original = needs_original(job.settings.augment) and not val
+    prepare = (lambda image: image) if original else job.transform.prepare
+    assert job.manifest.images is not None  # require_trainable saw to it
+    room = CACHE_BYTES // 4 if val else CACHE_BYTES
+    return ImageSource(job.manifest.images, job.root, prepare, threads=threads, cache_bytes=room)
+
+
+def _transform(model_settings: ModelSettings, settings: TrainSettings) -> InputTransform:
+    stored = None
+    if settings.init not in (None, "DEFAULT") and Path(settings.init).is_file():
+        stored = stored_transform(read_metadata(Path(settings.init)), settings.init)
+    return input_transform(model_settings, stored, pretrained=settings.init is not None)
+
+
+def _initial_model(model_settings: ModelSettings, settings: TrainSettings, classes: int) -> nn.Module:
+    model = build_model(model_settings, classes)
+    if settings.init is not None:
+        given = settings.init == "DEFAULT"
+        state = pretrained_state(model_settings.architecture) if given else load_state(Path(settings.init))
+        fit_state(model, state, f"[train > init] {settings.init}", classes, new_head=True)
+    return model

@@ -1,0 +1,306 @@
+"""Every leaf of the config reaches the result: a setting that changes nothing is a lie.
+
+The leaves are walked from the models, so a new setting without a case here fails the test. A leaf
+is changed alone, from a base in which it can matter, and what is observed must change (or, for the
+few that are about speed alone, must not). What merely repeats the config is not observed.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from imgid_audit import pipeline
+from imgid_audit.config import Config, load_config
+from imgid_audit.core.errors import AuditError
+from tests.tiny import predictions_config, predictions_table, tiny_config, write_tiny
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_in(part)]
+
+
+def leaves(model: type[BaseModel], trail: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        inner = models_in(info.annotation)
+        if not inner or (get_origin(info.annotation) is UnionType and str in get_args(info.annotation)):
+            yield trail + (info.alias or name)
+        for one in inner:
+            yield from leaves(one, f"{trail}{info.alias or name}.")
+
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """`before` and `after` are assignments by trail; `base` is the config they are applied to."""
+
+    after: Settings
+    before: Settings = field(default_factory=dict)
+    base: str = "brought"
+    acts: bool = True
+
+
+def trained(after: Settings, before: Settings | None = None, *, acts: bool = True) -> Case:
+    return Case(after, before or {}, "trained", acts)
+
+
+RULE = "policy.rules.0"
+POINT = {"operating_point": {"at": "specificity", "value": 0.6}, "data.split": {"val": 0.3, "test": 0.5}}
+STATS = {"model.input.mean": [0.2, 0.2, 0.2], "model.input.std": [0.3, 0.3, 0.3]}
+CASES: dict[str, Case] = {
+    "name": Case({"name": "another"}),
+    "notes": Case({"notes": ["simulated"]}),
+    "task.type": Case(
+        {"task": {"type": "multiclass"}, "predictions.table": "both.csv"}, {"predictions.table": "both.csv"}
+    ),
+    "task.positive": Case({"task.positive": "no"}),
+    "task.labels": Case({"task.labels": ["yes", "no"]}),
+    "data.manifest": Case({"data.manifest": "join.csv"}),
+    "data.root": trained({"data.root": "dark"}),
+    "data.image": trained({"data.image": "other_image"}),
+    "data.label": Case({"data.label": "other_label"}),
+    "data.id": trained({"data.id": "name"}),
+    "data.subject": Case({"data.subject": None}),
+    "data.split": Case({"data.split": "split"}),
+    "data.split.column": Case({"data.split": {"column": "other_split"}}, {"data.split": {"column": "split"}}),
+    "data.split.val": Case({"data.split": {"test": 0.5, "val": 0.3}}, {"data.split": {"test": 0.5, "val": 0.1}}),
+    "data.split.test": Case({"data.split": {"test": 0.6}}, {"data.split": {"test": 0.5}}),
+    "data.split.adjust": Case({"data.split": {"test": 0.5, "adjust": 0.2}}, {"data.split": {"test": 0.5}}),
+    "data.split.seed": Case({"data.split": {"test": 0.5, "seed": 7}}, {"data.split": {"test": 0.5}}),
+    "data.attributes.column": Case({"data.attributes.site.column": "group"}),
+    "data.attributes.bins": trained({"data.attributes.age.bins": [0, 30, 100]}),
+    "data.attributes.min_count": Case({"data.attributes.site.min_count": 101}),
+    "data.intersections": Case({"data.intersections": []}),
+    "model.architecture": trained(
+        {"model.architecture": "squeezenet1_1", "model.input.size": 32}, {"model.input.size": 32}
+    ),
+    "model.weights": trained({"model.weights": "other.safetensors"}, {"model.weights": "some.safetensors"}),
+    "model.sha256": trained({"model.sha256": "0" * 64}, {"model.weights": "some.safetensors"}),
+    "model.dropout": trained({"model.dropout": 0.5}),
+    "model.input.size": trained({"model.input.size": 24}),
+    "model.input.channels": trained({"model.input.channels": 1}),
+    "model.input.mean": trained({"model.input.mean": [0.9, 0.9, 0.9]}, STATS),
+    "model.input.std": trained({"model.input.std": [0.9, 0.9, 0.9]}, STATS),
+    "train.init": trained({"train.init": "other.safetensors"}, {"train.init": "some.safetensors"}),
+    "train.epochs": trained({"train.epochs": 3}),
+    "train.batch_size": trained({"train.batch_size": 8}),
+    "train.optimizer": trained({"train.optimizer": "sgd"}),
+    "train.lr": trained({"train.lr": 0.001}),
+    "train.weight_decay": trained({"train.weight_decay": 0.5}),
+    "train.schedule": trained({"train.schedule": "constant"}),
+    "train.augment.hflip": trained({"train.augment.hflip": 0.5}),
+    "train.augment.vflip": trained({"train.augment.vflip": 0.5}),
+    "train.augment.rotation": trained({"train.augment.rotation": 30}),
+    "train.augment.crop": trained({"train.augment.crop": 0.5}),
+    "train.augment.colour": trained({"train.augment.colour": 0.5}),
+    "train.augment.randaugment": trained({"train.augment.randaugment": 2}),
+    "train.resample.name": trained(
+        {"train.resample": {"name": "undersample", "params": {"by": "group"}}},
+        {"train.groups": ["device"], "train.resample": {"name": "oversample", "params": {"by": "group"}}},
+    ),
+    "train.resample.params": trained(
+        {"train.resample.params": {"by": "group"}},
+        {"train.groups": ["device"], "train.resample": {"name": "undersample", "params": {"by": "class_and_group"}}},
+    ),
+    "train.select": trained({"train.select": "worst_class"}),
+    "train.groups": trained({"train.groups": ["sex"]}, {"train.groups": ["device"], "train.select": "worst_group"}),
+    "train.patience": trained({"train.patience": 1}, {"train.lr": 5.0, "train.epochs": 6}),
+    "train.seed": trained({"train.seed": 1}),
+    "train.workers": trained({"train.workers": 3}, {"train.workers": 0}, acts=False),
+    "train.precision": trained({"train.precision": "bfloat16"}, {"train.precision": "float32"}),
+    "train.device": trained({"train.device": "cuda:99"}),
+    "predict.device": trained({"predict.device": "cuda:99"}),
+    "predict.batch_size": trained({"predict.batch_size": 2}, {"predict.batch_size": 16}),
+    "predict.workers": trained({"predict.workers": 3}, {"predict.workers": 0}, acts=False),
+    "predict.precision": trained({"predict.precision": "bfloat16"}, {"predict.precision": "float32"}),
+    "predict.shard_rows": trained({"predict.shard_rows": 7}),
+    "predict.max_failed": trained(
+        {"predict.max_failed": 0.5}, {"data.image": "broken_image", "predict.max_failed": 0.01}
+    ),
+    "predictions.table": Case({"predictions.table": "other.csv"}),
+    "operating_point.at": Case({"operating_point.at": "sensitivity"}, POINT),
+    "operating_point.value": Case({"operating_point.value": 0.9}, POINT),
+    "operating_point.threshold": Case({"operating_point": {"threshold": 0.8}}, {"operating_point": {"threshold": 0.5}}),
+    "metrics": Case({"metrics": ["brier"]}),
+    "intervals.level": Case({"intervals.level": 0.9}),
+    "intervals.draws": Case({"intervals.draws": 200}),
+    "intervals.seed": Case({"intervals.seed": 5}),
+    "policy.on_inconclusive": Case(
+        {"policy.on_inconclusive": "warn"}, {f"{RULE}.max_gap": 0.25, "policy.min_support": 10_000}
+    ),
+    "policy.min_support": Case({"policy.min_support": 10_000}),
+    "policy.rules.id": Case({f"{RULE}.id": "other"}),
+    "policy.rules.metric": Case({f"{RULE}.metric": "precision"}),
+    "policy.rules.across": Case({f"{RULE}.across": "site"}),
+    "policy.rules.class": Case(
+        {f"{RULE}.class": "y"}, {"task": {"type": "multiclass"}, "predictions.table": "many.csv"}
+    ),
+    "policy.rules.max_gap": Case({f"{RULE}.max_gap": 0.9}),
+    "policy.rules.min_value": Case(
+        {f"{RULE}": {"metric": "recall", "min_value": 0.95}}, {f"{RULE}": {"metric": "recall", "min_value": 0.2}}
+    ),
+    "policy.rules.max_value": Case(
+        {f"{RULE}": {"metric": "recall", "max_value": 0.95}}, {f"{RULE}": {"metric": "recall", "max_value": 0.2}}
+    ),
+    "policy.rules.min_ratio": Case(
+        {f"{RULE}": {"metric": "recall", "across": "group", "min_ratio": 0.99}},
+        {f"{RULE}": {"metric": "recall", "across": "group", "min_ratio": 0.1}},
+    ),
+    "policy.rules.ignore": Case({f"{RULE}.ignore": ["z"]}, {f"{RULE}.across": "site"}),
+    "checks": Case({"checks": {"D003": False}}),
+    "report.formats": Case({"report.formats": ["json", "csv"]}),
+    "report.worst_images": trained(
+        {"report.worst_images": 2, "report.formats": ["html"]}, {"report.formats": ["html"]}
+    ),
+}
+
+
+def test_every_leaf_has_a_case():
+    assert set(leaves(Config)) == set(CASES)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    manifest = write_tiny(folder, rows=60)
+    rows = manifest.read_text().splitlines()
+    extra = [f"images/{(i + 2) % 60:03d}.png,n{i},{'images' if i % 9 else 'broken'}/{i:03d}.png" for i in range(60)]
+    lines = [f"{rows[0]},other_image,name,broken_image", *map(",".join, zip(rows[1:], extra, strict=True))]
+    manifest.write_text("\n".join(lines) + "\n")
+    write_tiny(folder / "dark", rows=60, seed=3)
+    (folder / "broken").mkdir()
+    for i in range(0, 60, 9):
+        (folder / "broken" / f"{i:03d}.png").write_bytes(b"no image")
+    write_predictions(folder)
+    write_weights(folder)
+    return folder
+
+
+def write_predictions(folder: Path) -> None:
+    table = predictions_table(folder)
+    header, *rows = table.read_text().splitlines()
+    flip = {"yes": "no", "no": "yes"}
+    lines = [f"{header},split,other_split,other_label"]
+    for i, row in enumerate(rows):
+        label = row.split(",")[1]
+        other = flip[label] if i % 6 == 0 else label
+        subject = i // 3
+        lines.append(f"{row},{'test' if subject % 2 else 'val'},{'val' if subject % 3 else 'test'},{other}")
+    table.write_text("\n".join(lines) + "\n")
+    table.with_name("other.csv").write_text("\n".join([lines[0], *lines[100:]]) + "\n")
+    join = ["id,label,subject,group,site", *[",".join(line.split(",")[:5]) for line in lines[1:]], "extra,yes,s0,a,x"]
+    table.with_name("join.csv").write_text("\n".join(join) + "\n")
+    both = [f"{header},score:no", *[f"{row},{1 - float(row.split(',')[5]):.6f}" for row in rows]]
+    table.with_name("both.csv").write_text("\n".join(both) + "\n")
+    many = ["id,label,subject,group,site,predicted"]
+    many += [
+        f"r{i},{'xyz'[i % 3]},s{i // 3},{'ab'[i % 2]},s,{'xyz'[(i + (i % 7 == 0) * (i % 2)) % 3]}" for i in range(300)
+    ]
+    table.with_name("many.csv").write_text("\n".join(many) + "\n")
+
+
+def write_weights(folder: Path) -> None:
+    for name, seed in (("some", 11), ("other", 12)):
+        config = load_config(tiny_config(train={"epochs": 1, "seed": seed}), folder=folder)
+        outcome = pipeline.train(config, out=folder / f"weights-{name}")
+        (folder / f"{name}.safetensors").write_bytes(outcome.files[0].read_bytes())
+
+
+def assigned(config: Settings, changes: Settings) -> Settings:
+    config = copy.deepcopy(config)
+    for trail, value in changes.items():
+        *parents, last = trail.split(".")
+        place: Any = config
+        for key in parents:
+            place = place[int(key)] if key.isdecimal() else place.setdefault(key, {})
+        place[int(last) if last.isdecimal() else last] = copy.deepcopy(value)
+    return config
+
+
+def base(name: str) -> Settings:
+    config = tiny_config() if name == "trained" else predictions_config()
+    if name == "brought":
+        config["metrics"] = ["accuracy", "recall", "balanced_accuracy", "ece"]
+    return config
+
+
+def observe(settings: Settings, world: Path, out: Path) -> tuple[Any, ...]:
+    """All that a person could see of the run, but for the repeated config, times and hashes."""
+    config = load_config(settings, folder=world)
+    try:
+        outcome = pipeline.run(config, out=out)
+    except AuditError as error:
+        return (error.exit_code, str(error).replace(str(out), "OUT"))
+    result = outcome.result
+    assert result is not None
+    evaluation = replace(result.evaluation, confusion=None, reliability=())
+    shards = (
+        sorted(path.name for path in (out / "predictions").glob("*.parquet")) if (out / "predictions").exists() else []
+    )
+    weights = out / "model" / "weights.safetensors"
+    pictures = (out / "report.html").read_text().count("data:image/png") if (out / "report.html").exists() else 0
+    return (
+        outcome.exit_code,
+        result.name,
+        repr(evaluation),
+        repr(result.data),
+        repr(result.findings),
+        result.notes,
+        repr(result.provenance.get("training")),
+        ids_of(out),
+        sorted(str(path.relative_to(out)) for path in outcome.files),
+        shards,
+        hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None,
+        scores_of(out),
+        pictures,
+    )  # fmt: skip
+
+
+def ids_of(out: Path) -> str:
+    import pandas as pd
+
+    return ",".join(pd.read_parquet(out / "manifest.parquet", columns=["id"])["id"].astype(str))
+
+
+def scores_of(out: Path) -> str:
+    import pandas as pd
+
+    shards = sorted((out / "predictions").glob("*.parquet")) if (out / "predictions").exists() else []
+    return "".join(pd.read_parquet(path).filter(like="score").to_csv() for path in shards)
+
+
+@pytest.fixture(scope="module")
+def bases(world: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Observations of the bases, each made once."""
+    seen: dict[str, tuple[Any, ...]] = {}
+
+    def of(case: Case) -> tuple[Any, ...]:
+        key = case.base + repr(case.before)
+        if key not in seen:
+            out = tmp_path_factory.mktemp("base") / "run"
+            seen[key] = observe(assigned(base(case.base), case.before), world, out)
+        return seen[key]
+
+    return of
+
+
+@pytest.mark.parametrize("leaf", CASES)
+def test_a_leaf_changes_the_result(leaf: str, world: Path, bases, tmp_path: Path):
+    case = CASES[leaf]
+    before = bases(case)
+    after = observe(assigned(assigned(base(case.base), case.before), case.after), world, tmp_path / "run")
+    assert (before != after) == case.acts
+    if before[0] == 2:
+        pytest.fail(f"the base of {leaf} is not a valid run: {before[1]}")
