@@ -75,10 +75,10 @@
       else frame.removeAttribute("tabindex");
     });
 
-  document.querySelectorAll("table.list, table.forest").forEach((table, number) => {
+  document.querySelectorAll("table.list, table.forest, table.gaps").forEach((table, number) => {
     const rows = table.tBodies[0].rows.length;
     if (rows > 1) sortable(table);
-    if (rows > 7) filterable(table, number);
+    if (rows > 12) filterable(table, number);
   });
   stops();
   window.addEventListener("resize", stops);

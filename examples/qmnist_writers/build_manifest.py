@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 # Columns of QMNIST's targets with compat=False (its README, "Using the QMNIST extended labels").
 DIGIT, SERIES, WRITER = 0, 1, 2
-POPULATIONS = {0: "nist_employee", 4: "high_school_student"}
+POPULATIONS = {0: "nist_or_census_employee", 4: "high_school_student"}
 COLUMNS = ("image", "label", "writer_id", "hsf_series", "split", "mnist_index", "derived_writer_population")
 
 

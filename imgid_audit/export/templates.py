@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,11 @@ from imgid_audit.report import Report
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""Controls that are not seen but change what is: they reorder a line, end it, or cannot be encoded."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -31,9 +37,16 @@ def environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         loader=FileSystemLoader(template_folder()),
-        trim_blocks=False,
+        finalize=visible,
         auto_reload=False,
     )
+
+
+def visible(value: object) -> object:
+    """Text with its unseen controls spelt out, ``[U+202E]``: a name cannot rewrite the line that it stands in."""
+    if not isinstance(value, str) or UNSEEN.search(value) is None:
+        return value
+    return UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", value)
 
 
 def content_security_policy() -> str:

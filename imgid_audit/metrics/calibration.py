@@ -47,19 +47,16 @@ class CalibrationError:
     def measure(self, sample: Sample) -> tuple[Measured, ...]:
         if not sample.has_scores:
             return unscored(self, sample)
-        rows, codes = sample.rows, sample.breakdown.codes
+        rows = sample.rows
         excess = rows.confidence - rows.outcome
-        keys = codes.astype(np.int64) * SLOTS + rows.bins
-        total = np.bincount(keys, weights=excess, minlength=sample.size * SLOTS).reshape(sample.size, SLOTS)
+        cells = sample.calibration
+        total = cells[..., 1] - cells[..., 2]
         with np.errstate(divide="ignore", invalid="ignore"):
             value = np.abs(total).sum(axis=1) / sample.n
-            # derivative of sum |D_b| / n: each row's excess with its bin's sign, less the value
-            influence = (np.sign(total).ravel()[keys] * excess - value[codes]) / sample.n[codes]
         units = sample.sampled.astype(np.float64)
         clustered = sample.units is not None
         method = "linearised by subject" if clustered else "linearised"
-        error = np.sqrt(sample.variance_of_sum(influence))
-        band: Band = StudentBand(value, error, units, sample.unit_name, method)
+        band: Band = StudentBand(value, self._error(sample, excess, total, value), units, sample.unit_name, method)
         if sample.intervals.draws > 0:
             replicates = self._replicates(sample, excess)
             freedom = np.maximum(units - 1, 1.0) if clustered else None
@@ -70,6 +67,17 @@ class CalibrationError:
         return (
             Measured(self.name, None, sample.breakdown, band, reasons, sample.n, sample.n, subjects, sample.sampled),
         )
+
+    def _error(self, sample: Sample, excess: Floats, total: Floats, value: Floats) -> Floats:
+        """Linearised standard error: a row's derivative is its excess with its bin's sign, less the value, over n."""
+        n = sample.n.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if sample.units is not None:
+                signed = np.sign(total).ravel()[sample.keys * SLOTS + sample.rows.bins] * excess
+                return np.sqrt(sample.variance_of_sum((signed - value[sample.keys]) / n[sample.keys]))
+            # signs square to 1 and the signed excesses add up to n times the value
+            second = np.bincount(sample.keys, weights=excess**2, minlength=sample.size) / n
+            return np.sqrt(np.where(n > 1, np.maximum(second - value**2, 0.0) / (n - 1), np.nan))
 
     def _replicates(self, sample: Sample, excess: Floats) -> Floats:
         """Units are bin by outcome; a row adds its excess to its bin and 1 to n."""
@@ -85,14 +93,11 @@ def reliability(sample: Sample) -> tuple[ReliabilityCurve, ...]:
     """One curve a slice; scores of exactly 1 are drawn in the last bin. None without scores."""
     if not sample.has_scores:
         return ()
-    rows = sample.rows
-    keys = sample.breakdown.codes.astype(np.int64) * BINS + np.minimum(rows.bins, BINS - 1)
-    shape = (sample.size, BINS)
-    size = sample.size * BINS
-    count = np.bincount(keys, minlength=size).reshape(shape)
+    cells = sample.calibration[:, :BINS].copy()
+    cells[:, -1] += sample.calibration[:, BINS]
+    count = cells[..., 0].astype(np.int64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        score = np.bincount(keys, weights=rows.confidence, minlength=size).reshape(shape) / count
-        frequency = np.bincount(keys, weights=rows.outcome, minlength=size).reshape(shape) / count
+        score, frequency = cells[..., 1] / cells[..., 0], cells[..., 2] / cells[..., 0]
     edges = bin_edges()
     return tuple(
         ReliabilityCurve(where, edges, count[i], score[i], frequency[i])

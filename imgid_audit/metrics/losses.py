@@ -20,12 +20,12 @@ MOST_LOSS = float(-np.log(np.finfo(np.float64).eps))
 
 @dataclass(frozen=True, slots=True)
 class LossMetric:
-    """The mean of `loss` over rows, with a t interval, cluster-robust where there are subjects."""
+    """The mean of `loss` (each row's, and its square), with a t interval, cluster-robust where there are subjects."""
 
     name: str
     summary: str
     source: str
-    loss: Callable[[Rows], Floats]
+    loss: Callable[[Rows], tuple[Floats, Floats]]
     high: float
     binary_high: float
     better: Better = "lower"
@@ -44,10 +44,7 @@ class LossMetric:
     def measure(self, sample: Sample) -> tuple[Measured, ...]:
         if not sample.has_scores:
             return unscored(self, sample)
-        loss, codes = self.loss(sample.rows), sample.breakdown.codes
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.bincount(codes, weights=loss, minlength=sample.size) / sample.n
-            error = np.sqrt(sample.variance_of_sum((loss - value[codes]) / sample.n[codes]))
+        value, error = sample.mean(*self.loss(sample.rows))
         units = sample.sampled.astype(np.float64)
         name = "t interval of the mean" if sample.units is None else "t interval of the mean by subject"
         band = StudentBand(value, error, units, sample.unit_name, name, bounds=self._range(sample))
@@ -62,12 +59,12 @@ class LossMetric:
         return (0.0, self.binary_high) if sample.task.kind == "binary" else self.bounds
 
 
-def _brier(rows: Rows) -> Floats:
-    return rows.brier
+def _brier(rows: Rows) -> tuple[Floats, Floats]:
+    return rows.brier, rows.brier_squares
 
 
-def _log_loss(rows: Rows) -> Floats:
-    return rows.log_loss
+def _log_loss(rows: Rows) -> tuple[Floats, Floats]:
+    return rows.log_loss, rows.log_loss_squares
 
 
 BRIER = LossMetric(

@@ -11,6 +11,7 @@ from scipy import sparse
 from imgid_audit.core.cells import FN, FP, TN, TP
 from imgid_audit.metrics.base import macro_reasons
 from imgid_audit.metrics.sample import Addends, Sample
+from imgid_audit.stats.auroc import correction
 from imgid_audit.stats.bands import Band, BootstrapBand, Choice, MeanBand, RateBand, StudentBand
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
@@ -78,56 +79,69 @@ def macro_mean(name: str, metric: RateMetric, sample: Sample) -> Measured:
 
 
 def _replicates(metric: RateMetric, sample: Sample) -> Floats:
-    decisions, classes = sample.rows.decisions, len(sample.task.labels)
-    profile = decisions.label.astype(np.int64) * classes + decisions.predicted
+    classes = len(sample.task.labels)
     cells = (Addends(confusion_cells(classes)),)
-    return sample.resample("confusion", profile, cells, lambda drawn: mean_of_rates(metric, outcomes(drawn, classes)))
+    return sample.resample(
+        "confusion", sample.rows.profile, cells, lambda drawn: mean_of_rates(metric, outcomes(drawn, classes))
+    )
 
 
 def _linearised(metric: RateMetric, sample: Sample, closed: MeanBand, parts: RateBand) -> Band:
     """Standard error from each row's derivative, summed by subject: sum_k t'(p_k) (y_k - p_k m_k) / M_k."""
-    decisions, classes = sample.rows.decisions, len(sample.task.labels)
-    codes = sample.breakdown.codes
+    classes = len(sample.task.labels)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = parts.successes / parts.trials
         slope = np.ones_like(p) if metric.slope is None else metric.slope(p)
         per_event, per_trial = slope / parts.trials / classes, -slope * p / parts.trials / classes
-    influence = _row_influence(metric, decisions.label, decisions.predicted, codes, per_event, per_trial)
     k = sample.sampled.astype(np.float64)
-    error = np.sqrt(sample.variance_of_sum(influence))
+    table = _influence_table(metric, per_event, per_trial) if sample.profiles is not None else None
+    if sample.profiles is not None and table is not None and sample.units is None:
+        variance = correction(k) * (sample.profiles * table**2).sum(axis=(1, 2))
+    else:
+        decisions = sample.rows.decisions
+        if table is not None:
+            influence = table.ravel()[sample.keys * classes**2 + sample.rows.profile]
+        else:
+            influence = _row_influence(metric, decisions.label, decisions.predicted, sample.keys, per_event, per_trial)
+        variance = sample.variance_of_sum(np.nan_to_num(influence))
+    error = np.sqrt(variance)
     name = "linearised, logit scale" if sample.units is None else "linearised by subject, logit scale"
     student = StudentBand(closed.value, error, k, sample.unit_name, name, logit=True)
     inside = (error > 1e-12) & (closed.value > 0) & (closed.value < 1)
     return Choice(inside, student, closed)
 
 
-def _row_influence(
-    metric: RateMetric,
-    label: NDArray[np.int32],
-    predicted: NDArray[np.int32],
-    codes: NDArray[np.int32],
-    per_event: Floats,
-    per_trial: Floats,
-) -> Floats:
-    """Each row's derivative, (n,), from the outcome that it is for its label, its call and all others.
+def _by_outcome(metric: RateMetric, per_event: Floats, per_trial: Floats) -> list[Floats]:
+    """The derivative of being each outcome of each class, (slices, classes), in the order of the outcomes."""
+    return [
+        per_event * (outcome in metric.events) + per_trial * (outcome in metric.trials) for outcome in (TP, FP, FN, TN)
+    ]
+
+
+def _influence_table(metric: RateMetric, per_event: Floats, per_trial: Floats) -> Floats:
+    """The derivative of a row of each label and prediction, (slices, classes, classes).
 
     A row is a true negative of every class but its label and its call, so it differs from the sum
     over true negatives in those two alone.
     """
-    value = {outcome: np.zeros_like(per_event) for outcome in (TP, FP, FN, TN)}
-    for outcome in metric.events:
-        value[outcome] = value[outcome] + per_event
-    for outcome in metric.trials:
-        value[outcome] = value[outcome] + per_trial
-    negative = value[TN].sum(axis=1)
-    hit = label == predicted
-    as_hit, as_missed, as_called = (value[outcome] - value[TN] for outcome in (TP, FN, FP))
-    classes = per_event.shape[1]
-    if per_event.size * classes <= len(label):
-        # few profiles: look the sum up instead of adding row by row
-        table = negative[:, None, None] + as_missed[:, :, None] + as_called[:, None, :]
-        diagonal = np.arange(classes)
-        table[:, diagonal, diagonal] = negative[:, None] + as_hit
-        return np.asarray(table.ravel()[(codes.astype(np.int64) * classes + label) * classes + predicted])
-    missed = as_missed[codes, label] + as_called[codes, predicted]
-    return np.asarray(negative[codes] + np.where(hit, as_hit[codes, label], missed))
+    hit, called, missed, negative = _by_outcome(metric, per_event, per_trial)
+    base = negative.sum(axis=1)[:, None, None]
+    table = base + (missed - negative)[:, :, None] + (called - negative)[:, None, :]
+    diagonal = np.arange(per_event.shape[1])
+    table[:, diagonal, diagonal] = base[:, 0] + hit - negative
+    return np.asarray(table)
+
+
+def _row_influence(
+    metric: RateMetric,
+    label: NDArray[np.int32],
+    predicted: NDArray[np.int32],
+    keys: NDArray[np.intp],
+    per_event: Floats,
+    per_trial: Floats,
+) -> Floats:
+    """`_influence_table` of each row, (n,), where the table would be larger than the rows."""
+    hit, called, missed, negative = _by_outcome(metric, per_event, per_trial)
+    base = negative.sum(axis=1)
+    wrong = (missed - negative)[keys, label] + (called - negative)[keys, predicted]
+    return np.asarray(base[keys] + np.where(label == predicted, (hit - negative)[keys, label], wrong))

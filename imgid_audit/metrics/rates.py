@@ -13,7 +13,7 @@ from imgid_audit.metrics.base import Better, Needs, where_zero
 from imgid_audit.metrics.macro import macro_mean
 from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.bands import RateBand
-from imgid_audit.stats.effective_n import design_effect, segment_sum
+from imgid_audit.stats.effective_n import design_effect
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
 
@@ -146,18 +146,17 @@ class AccuracyMetric:
     bounds: tuple[float, float] = (0.0, 1.0)
 
     def measure(self, sample: Sample) -> tuple[Measured, ...]:
-        decisions = sample.rows.decisions
-        hit = (decisions.label == decisions.predicted).astype(np.float64)
-        x = np.bincount(sample.breakdown.codes, weights=hit, minlength=sample.size)
+        x = sample.counts[..., TP].sum(axis=-1).astype(np.float64)
         n = sample.n.astype(np.float64)
-        band = RateBand(np.asarray(x, dtype=np.float64), n, n)
+        band = RateBand(x, n, n)
         subjects = None
         if sample.units is not None:
             units = sample.units
-            right = np.bincount(units.of_row, weights=hit, minlength=units.count)
-            rows = np.bincount(units.of_row, minlength=units.count).astype(np.float64)
+            decisions = sample.rows.decisions
+            right = units.sums((decisions.label == decisions.predicted).astype(np.float64))
+            rows = np.bincount(units.of_row, minlength=units.count)
             effect, held = design_effect(right, rows, units.offsets)
-            band = RateBand(segment_sum(right, units.offsets), n, n / effect, held)
+            band = RateBand(x, n, n / effect, held)
             subjects = held.astype(np.int64)
         reasons = where_zero(sample.n, "rows")
         return (

@@ -23,7 +23,7 @@ def bin_edges() -> Floats:
 
 
 class Rows:
-    """Caches over `decisions`; `scores` must be there for everything but `hit`."""
+    """Caches over `decisions`; all but `profile` need scores."""
 
     def __init__(self, decisions: Decisions) -> None:
         self.decisions = decisions
@@ -41,6 +41,20 @@ class Rows:
         if class_index not in self._orders:
             self._orders[class_index] = Order.of(np.ascontiguousarray(self.scores[:, class_index]))
         return self._orders[class_index]
+
+    @cached_property
+    def profile(self) -> NDArray[np.int64]:
+        """label * classes + predicted, (n,): rows that count alike."""
+        decisions = self.decisions
+        return decisions.label.astype(np.int64) * len(decisions.task.labels) + decisions.predicted
+
+    @cached_property
+    def brier_squares(self) -> Floats:
+        return np.square(self.brier)
+
+    @cached_property
+    def log_loss_squares(self) -> Floats:
+        return np.square(self.log_loss)
 
     @cached_property
     def brier(self) -> Floats:

@@ -10,19 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from imgid_audit.core.cells import Cells
+from imgid_audit.core.cells import FN, FP, TN, TP, Cells
 from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.slices import Breakdown
 from imgid_audit.core.task import Task
-from imgid_audit.metrics.rows import Rows
-from imgid_audit.stats.auroc import Runs, Units, clustered_variance
-from imgid_audit.stats.effective_n import segment_sum
+from imgid_audit.metrics.rows import BINS, Rows
+from imgid_audit.stats.auroc import Runs, Units, clustered_variance, correction
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.resampling import profile_weights, replicate, stream, subject_weights
 
 Counts = NDArray[np.int64]
 CHUNK = 16_000_000
 """Integers of subject cells that are held at once; more classes are done in chunks."""
+
+
+ROUNDING = 1e-10
+"""A variance below this share of the mean square is rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +61,30 @@ class Sample:
     @cached_property
     def n(self) -> Counts:
         """Rows of each slice, (slices,)."""
-        return np.bincount(self.breakdown.codes, minlength=self.size).astype(np.int64)
+        return np.bincount(self.keys, minlength=self.size).astype(np.int64)
+
+    @cached_property
+    def keys(self) -> NDArray[np.intp]:
+        """The slice of each row, (n,), as bincount takes it without a copy."""
+        return self.breakdown.codes.astype(np.intp)
+
+    @cached_property
+    def profiles(self) -> Counts | None:
+        """Rows by slice, label and prediction, (slices, classes, classes); None where that exceeds the rows."""
+        decisions, classes = self.rows.decisions, len(self.task.labels)
+        if self.size * classes**2 > len(decisions):
+            return None
+        keys = self.keys * classes**2 + self.rows.profile
+        shape = (self.size, classes, classes)
+        return np.bincount(keys, minlength=self.size * classes**2).reshape(shape)
 
     @cached_property
     def counts(self) -> Counts:
         """One-vs-rest cells of each slice, (slices, classes, 4)."""
         decisions = self.rows.decisions
         classes = len(self.task.labels)
+        if self.profiles is not None:
+            return _one_vs_rest(self.profiles)
         return Cells.count(decisions.label, decisions.predicted, self.breakdown.codes, self.size, classes).counts
 
     @cached_property
@@ -84,9 +104,7 @@ class Sample:
         """Subjects of each slice among a mask of rows (n,); None where rows are independent."""
         if self.units is None:
             return None
-        seen = np.zeros(self.units.count)
-        seen[self.units.of_row[rows]] = 1
-        return segment_sum(seen, self.units.offsets).astype(np.int64)
+        return self.units.holders(rows).astype(np.int64)
 
     @cached_property
     def _small_unit_counts(self) -> Counts:
@@ -139,10 +157,8 @@ class Sample:
         """
         if self.units is not None:
             return clustered_variance(influence, self.units)
-        k = self.n.astype(np.float64)
-        squares = np.bincount(self.breakdown.codes, weights=influence**2, minlength=self.size)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(k > 1, k / (k - 1), np.nan) * squares)
+        squares = np.bincount(self.keys, weights=influence**2, minlength=self.size)
+        return np.asarray(correction(self.n.astype(np.float64)) * squares)
 
     @property
     def unit_name(self) -> str:
@@ -175,10 +191,37 @@ class Sample:
             out[i] = replicate(weights, added[first:last], statistic)
         return out
 
+    @cached_property
+    def calibration(self) -> Floats:
+        """Additive cells of calibration, (slices, BINS + 1, 3): rows, sum of scores, outcomes of each bin."""
+        rows, slots = self.rows, BINS + 1
+        keys = self.keys * slots + rows.bins
+        parts = (
+            np.bincount(keys, weights=weights, minlength=self.size * slots)
+            for weights in (None, rows.confidence, rows.outcome)
+        )
+        return np.stack([part.reshape(self.size, slots) for part in parts], axis=-1).astype(np.float64)
+
+    def mean(self, values: Floats, squares: Floats) -> tuple[Floats, Floats]:
+        """Mean of row values (n,) in each slice and its standard error; `squares` are the values squared.
+
+        NaN and NaN for no rows; the error is NaN for one unit, and 0 where the spread is nothing but
+        rounding.
+        """
+        n = self.n.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.bincount(self.keys, weights=values, minlength=self.size) / n
+            if self.units is not None:
+                return value, np.sqrt(self.variance_of_sum((values - value[self.keys]) / n[self.keys]))
+            second = np.bincount(self.keys, weights=squares, minlength=self.size) / n
+            variance = second - value**2
+            variance = np.where(variance > ROUNDING * second, variance, 0.0)
+            return value, np.sqrt(np.where(n > 1, variance / (n - 1), np.nan))
+
     def _by_profile(self, profile: Counts, cells: tuple[Addends, ...]) -> tuple[Counts, Counts, sparse.csr_array]:
         """Where the profiles of each slice begin, their rows, and what a row of each adds on average."""
         kinds = cells[0].per_profile.shape[0]
-        keys = self.breakdown.codes.astype(np.int64) * kinds + profile
+        keys = self.keys * kinds + profile
         tally = np.bincount(keys, minlength=self.size * kinds)
         found = np.flatnonzero(tally)
         multiplicity = tally[found]
@@ -201,3 +244,14 @@ class Sample:
             held = sparse.coo_array((weights, (units.of_row, profile)), shape=shape).tocsr()
             added = added + held @ part.per_profile
         return added
+
+
+def _one_vs_rest(profiles: Counts) -> Counts:
+    """Cells (slices, classes, 4) of confusion counts (slices, classes, classes)."""
+    label, called = profiles.sum(axis=2), profiles.sum(axis=1)
+    hit = np.diagonal(profiles, axis1=1, axis2=2)
+    rows = label.sum(axis=1, keepdims=True)
+    cells = np.empty((*label.shape, 4), dtype=np.int64)
+    cells[..., TP], cells[..., FP], cells[..., FN] = hit, called - hit, label - hit
+    cells[..., TN] = rows - called - label + hit
+    return cells

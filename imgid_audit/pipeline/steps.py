@@ -275,8 +275,11 @@ def _provenance(config: Config, inputs: Inputs, training: TrainingRecord | None)
     facts["hashes"] = {**facts.get("hashes", {}), **hashes}
     if training is not None:
         facts["hashes"]["weights"] = training.sha256
+        best = training.epochs[training.best_epoch - 1]
         facts["training"] = {
             "criterion": training.criterion,
+            "criterion_value": best.criterion,
+            "worst": best.worst,
             "best_epoch": training.best_epoch,
             "epochs": len(training.epochs),
             "images_seen": training.images_seen,

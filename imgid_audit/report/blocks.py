@@ -19,7 +19,8 @@ StatusKind = Literal["good", "bad", "open", "off"]
 class Cell:
     """One table cell.
 
-    - `text`: what is shown, in the place of a strip too where there is none; `mark`: a footnote letter behind it; `detail`: a second, smaller line
+    - `text`: what is shown, also in the place of a strip where there is none to draw
+    - `mark`: a footnote letter behind it; `detail`: a second, smaller line
     - `sort`: the full number for sorting, '' to sort by the text; undefined cells sort last
     - `strip`: the drawn interval of a forest plot; `bar`: a drawn share, a width in per cent
     - `status`: a verdict or finding pill
@@ -58,7 +59,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     heading: str = ""
-    kind: Literal["list", "forest", "heat", "plain"] = "list"
+    kind: Literal["list", "forest", "heat", "gaps", "plain"] = "list"
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,19 @@ class Facts:
 
     @property
     def rules(self) -> Mapping[str, Mapping[str, Any]]:
-        """The policy's rules by id, as they were set; empty where the settings do not hold them."""
+        """The policy's rules by the id of their verdict; a rule that the settings do not hold is left out.
+
+        Verdicts stand in the order of the rules, so a rule whose id was left to its default is known
+        by its place.
+        """
         policy = self.result.settings.get("policy") or {}
-        return {str(rule["id"]): rule for rule in policy.get("rules") or () if rule.get("id") is not None}
+        rules = tuple(policy.get("rules") or ())
+        verdicts = self.result.evaluation.verdicts
+        named = {str(rule["id"]): rule for rule in rules if rule.get("id") is not None}
+        if len(rules) == len(verdicts):
+            placed = zip(verdicts, rules, strict=True)
+            named = {**{v.rule: rule for v, rule in placed if rule.get("id") is None}, **named}
+        return named
 
     @property
     def unit_of_sampling(self) -> str:

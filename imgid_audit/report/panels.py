@@ -116,7 +116,7 @@ def gap_table(gaps: Sequence[Gap], ratios: Sequence[Gap], caption: str, say: Cal
         f"{numbers.level(g.interval.level)} {g.interval.method}" for g in (*gaps, *ratios) if g.interval is not None
     )
     notes = (f"Intervals hold for all compared groups at once: {'; '.join(methods)}.",) if methods else ()
-    return Table(caption, columns, rows, notes, "", "list")
+    return Table(caption, columns, rows, notes, kind="gaps")
 
 
 def _gap_row(gap: Gap, ratio: Gap | None, title: str) -> tuple[Cell, ...]:

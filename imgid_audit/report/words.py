@@ -64,8 +64,7 @@ def series(name: str, class_name: str | None, *, multiclass: bool) -> str:
     """A metric and the class that it speaks of: ``recall of “covid19”``, ``recall (mean of classes)``."""
     if class_name is not None:
         return f"{metric(name)} of “{class_name}”"
-    declared = METRICS[name] if name in METRICS else None
-    if multiclass and declared is not None and declared.macro:
+    if multiclass and name in METRICS and METRICS[name].macro:
         return f"{metric(name)} (mean of classes)"
     return metric(name)
 
@@ -102,6 +101,12 @@ def group(of: Slice | None) -> str:
     return " × ".join(of.levels) or "all rows"
 
 
+def ends(name: str) -> tuple[str, str]:
+    """What the two ends of a gap are called: best and worst, or highest and lowest where neither is better."""
+    directed = METRICS[name].better is not None if name in METRICS else name != "demographic_parity"
+    return ("best", "worst") if directed else ("highest", "lowest")
+
+
 def rule(settings: Mapping[str, Any], *, multiclass: bool) -> str:
     """A rule of the policy as a requirement in plain words."""
     kind = rule_kind(settings)
@@ -114,8 +119,14 @@ def rule(settings: Mapping[str, Any], *, multiclass: bool) -> str:
     subject = f"{metric(name)}{_class_words(rule_class(settings), every=every)}"
     ignored = tuple(settings.get("ignore") or ())
     but = f", leaving out {', '.join(ignored)}" if ignored else ""
+    if name in COMPOSITES and kind == "max_gap":
+        return (
+            f"{sentence(metric(name))} across {where} is at most {numbers.setting(round(bound * 100, 9))} points{but}."
+        )
     if kind == "max_gap":
-        tolerated = f"{numbers.setting(bound * 100)} points" if unit(name) == "percent" else numbers.setting(bound)
+        tolerated = (
+            f"{numbers.setting(round(bound * 100, 9))} points" if unit(name) == "percent" else numbers.setting(bound)
+        )
         return f"The gap in {subject} between groups of {where} is at most {tolerated}{but}."
     if kind == "min_ratio":
         return f"The lowest {subject} is at least {numbers.setting(bound)} times the highest across {where}{but}."

@@ -4,10 +4,14 @@ Area under the ROC curve: Mann-Whitney with midranks; variance: DeLong et al. (1
 44:837 for independent rows, Obuchowski (1997) Biometrics 53:567 for clustered ones (they agree
 where every row is its own subject). Average precision: step-wise, ties by threshold; variance by
 its influence function, summed by subject.
+
+Both depend on the rows through the positives' scores and the negatives that fall on or between
+them, so a slice is reduced to its `Steps`, whose length is the number of distinct positive scores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,94 +22,121 @@ from imgid_audit.stats.effective_n import segment_sum
 from imgid_audit.stats.intervals import Floats
 
 Index = NDArray[np.intp]
-SliceCodes = NDArray[np.uint16] | NDArray[np.int32]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Order:
-    """Rows by ascending score: `rows` (n,), and `rank` (n,) of each, equal scores sharing one."""
+    """Rows by ascending score: `rows` (n,), and `rank` (n,) of each, equal scores sharing one.
+
+    `rank` is None where no two scores are equal.
+    """
 
     rows: Index
-    rank: NDArray[np.int32]
+    rank: NDArray[np.int32] | None
 
     @staticmethod
     def of(scores: Floats) -> Order:
         rows = np.argsort(scores)
-        sorted_scores = scores[rows]
-        new = np.empty(len(rows), dtype=bool)
-        new[:1] = False
-        np.not_equal(sorted_scores[1:], sorted_scores[:-1], out=new[1:])
-        return Order(rows, np.cumsum(new, dtype=np.int32))
+        ordered = scores[rows]
+        new = ordered[1:] != ordered[:-1]
+        if new.all():
+            return Order(rows, None)
+        return Order(rows, np.cumsum(np.concatenate(([False], new)), dtype=np.int32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:
-    """Rows by slice, then score, in groups of equal scores.
+    """Rows by slice, then by ascending score; slice s holds `offsets[s]` to `offsets[s + 1]`.
 
-    - `rows` (n,), `positive` (n,): the rows and whether each is of the class
-    - `group` (n,): the row's group; None where no two scores of a slice are equal
-    - `positives`, `negatives` (groups,): rows of each in a group; `lower_positives`, `lower_negatives`
-      (groups,): rows of each in the slice's lower groups; `slice_of` (groups,)
-    - `offsets` (slices + 1,): where a slice's groups begin
+    `rows`, `positive` (of the class) and `rank` have shape (n,); `rank` is None without ties.
     """
 
     rows: Index
-    positive: NDArray[np.bool_]
-    group: Index | None
-    positives: Floats
-    negatives: Floats
-    lower_positives: Floats
-    lower_negatives: Floats
-    slice_of: SliceCodes
+    positive: Bools
+    rank: NDArray[np.int32] | None
     offsets: Index
 
     @staticmethod
-    def of(order: Order, positive: NDArray[np.bool_], codes: Codes, n_slices: int) -> Runs:
+    def of(order: Order, positive: Bools, codes: Codes, n_slices: int) -> Runs:
         rows, rank = order.rows, order.rank
         if n_slices > 1:
             # a stable sort of small integers is a radix sort: the scores are sorted only once
-            small: SliceCodes = (codes.astype(np.uint16) if n_slices <= 1 << 16 else codes)[rows]
-            by_slice = np.argsort(small, kind="stable")
-            rows, rank, slice_of = rows[by_slice], rank[by_slice], small[by_slice]
+            width = np.uint8 if n_slices <= 1 << 8 else np.uint16 if n_slices <= 1 << 16 else np.int32
+            by_slice = np.argsort(codes.astype(width)[rows], kind="stable")
+            rows, rank = rows[by_slice], None if rank is None else rank[by_slice]
+        sizes = np.bincount(codes, minlength=n_slices)
+        return Runs(rows, positive[rows], rank, np.concatenate(([0], np.cumsum(sizes))))
+
+    def steps(self, index: int) -> Steps:
+        """The slice's positives and negatives in order of score."""
+        part = slice(self.offsets[index], self.offsets[index + 1])
+        return Steps.of(self.positive[part], None if self.rank is None else self.rank[part])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """The distinct scores of a slice's positives, ascending, arrays (steps,).
+
+    - `held`: positives with the score; `tied`: negatives with it; `between`: negatives strictly
+      between the previous step and this one; `above`: negatives above the last step
+    """
+
+    held: Floats
+    tied: Floats
+    between: Floats
+    above: float
+
+    @staticmethod
+    def of(positive: Bools, rank: NDArray[np.int32] | None) -> Steps:
+        at = np.flatnonzero(positive)
+        if rank is None:
+            first, last = at, at + 1
+            held = np.ones(len(at))
         else:
-            slice_of = np.zeros(len(rows), dtype=np.int32)
-        hit = positive[rows]
-        new = np.empty(len(rows), dtype=bool)
-        new[:1] = True
-        np.not_equal(rank[1:], rank[:-1], out=new[1:])
-        new[1:] |= slice_of[1:] != slice_of[:-1]
-        starts = np.flatnonzero(new)
-        group: Index | None = None
-        positives = hit.astype(np.float64)
-        negatives = 1.0 - positives
-        if len(starts) < len(rows):
-            group = np.cumsum(new) - 1
-            sizes = np.diff(starts, append=len(rows))
-            positives = np.add.reduceat(positives, starts)
-            negatives = sizes - positives
-            slice_of = slice_of[starts]
-        offsets = np.searchsorted(slice_of, np.arange(n_slices + 1))
-        lower_positives = _running(positives, offsets, slice_of) - positives
-        lower_negatives = _running(negatives, offsets, slice_of) - negatives
-        return Runs(rows, hit, group, positives, negatives, lower_positives, lower_negatives, slice_of, offsets)
+            ranks, counts = np.unique(rank[at], return_counts=True)
+            first, last = np.searchsorted(rank, ranks, "left"), np.searchsorted(rank, ranks, "right")
+            held = counts.astype(np.float64)
+        previous = np.concatenate(([0], last[:-1])) if len(last) else last
+        above = len(positive) - last[-1] if len(last) else len(positive)
+        return Steps(held, (last - first) - held, (first - previous).astype(np.float64), float(above))
 
-    def up_to(self, counts: Floats) -> Floats:
-        """Sum of `counts` (groups,) over the groups of the same slice that score no higher."""
-        return _running(counts, self.offsets, self.slice_of)
-
-    def spread(self, at_positive: Floats, at_negative: Floats) -> Floats:
-        """A row's value from its group's: (n,), aligned with `rows`."""
-        if self.group is not None:
-            at_positive, at_negative = at_positive[self.group], at_negative[self.group]
-        return np.where(self.positive, at_positive, at_negative)
+    @property
+    def negatives(self) -> float:
+        return float(self.tied.sum() + self.between.sum() + self.above)
 
 
-def _running(counts: Floats, offsets: Index, slice_of: SliceCodes) -> Floats:
-    """Cumulative sums (groups,) that start anew in every slice."""
-    running = np.cumsum(counts)
-    if len(offsets) > 2:
-        running -= np.concatenate(([0.0], running))[offsets[:-1]][slice_of]
-    return running
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivatives:
+    """A functional of the ranking and the derivative of it with respect to each row's weight.
+
+    Rows of a kind share theirs: positives `held`, negatives `tied` and `between`, as in `Steps`;
+    `above` is one number.
+    """
+
+    value: float
+    held: Floats
+    tied: Floats
+    between: Floats
+    above: float
+
+    def squares(self, steps: Steps) -> tuple[float, float]:
+        """Sum of squares over positives and over negatives."""
+        positive = (steps.held * self.held**2).sum()
+        negative = (steps.tied * self.tied**2).sum() + (steps.between * self.between**2).sum()
+        return float(positive), float(negative + steps.above * self.above**2)
+
+    def by_row(self, positive: Bools, rank: NDArray[np.int32] | None) -> Floats:
+        """Each row's derivative, aligned with a slice's rows in ascending order."""
+        seen = np.cumsum(positive)
+        if rank is None:
+            between = np.append(self.between, self.above)[seen]
+            return np.where(positive, self.held[np.maximum(seen - 1, 0)], between)
+        ranks = np.unique(rank[positive])
+        step = np.searchsorted(ranks, rank, "left")
+        is_tied = np.append(ranks, -1)[step] == rank
+        tied, held = np.append(self.tied, 0.0)[step], np.append(self.held, 0.0)[step]
+        return np.where(positive, held, np.where(is_tied, tied, np.append(self.between, self.above)[step]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,13 +183,66 @@ class Units:
         pairs, of_row = np.unique(key, return_inverse=True)
         return Units(of_row.astype(np.int32), np.searchsorted(pairs, edges))
 
+    def sums(self, values: Floats, rows: Bools | None = None) -> Floats:
+        """Sum of row values (n,) by unit, (units,), over a mask of rows or all."""
+        of_row = self.of_row if rows is None else self.of_row[rows]
+        weights = values if rows is None else values[rows]
+        return np.bincount(of_row, weights=weights, minlength=self.count).astype(np.float64)
+
+    def holders(self, rows: Bools) -> Floats:
+        """Units of each slice, (slices,), that have a row of the mask."""
+        seen = np.zeros(self.count)
+        seen[self.of_row[rows]] = 1.0
+        return segment_sum(seen, self.offsets)
+
+
+def correction(count: Floats) -> Floats:
+    """k / (k - 1), NaN for fewer than two."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(count > 1, count / (count - 1), np.nan)
+
 
 def clustered_variance(influence: Floats, units: Units) -> Floats:
     """Variance of a sum of row influences (n,): k/(k-1) sum over subjects of their squared sum."""
-    per_unit = np.bincount(units.of_row, weights=influence, minlength=units.count)
+    per_unit = units.sums(influence)
     k = units.per_slice.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(k > 1, k / (k - 1), np.nan) * segment_sum(per_unit**2, units.offsets)
+    return np.asarray(correction(k) * segment_sum(per_unit**2, units.offsets))
+
+
+def _auroc_of(steps: Steps) -> Derivatives:
+    """Derivatives: (share of negatives below - A) / P for a positive, likewise for a negative."""
+    positives, negatives = steps.held.sum(), steps.negatives
+    below = np.cumsum(steps.between + steps.tied) - steps.tied / 2
+    lower = np.cumsum(steps.held) - steps.held
+    value = float((steps.held * below).sum() / (positives * negatives))
+    return Derivatives(
+        value,
+        (below / negatives - value) / positives,
+        (1 - (lower + steps.held / 2) / positives - value) / negatives,
+        (1 - lower / positives - value) / negatives,
+        -value / negatives,
+    )
+
+
+def _average_precision_of(steps: Steps) -> Derivatives:
+    """Derivatives [y (precision - AP) + sum over positives i scored no higher of (y - precision_i) / N_i] / P.
+
+    N_i is the number of rows that score at least as high as positive i.
+    """
+    positives, negatives = steps.held.sum(), steps.negatives
+    hits = positives - (np.cumsum(steps.held) - steps.held)
+    called = hits + negatives - (np.cumsum(steps.between + steps.tied) - steps.tied)
+    precision = hits / called
+    value = float((steps.held * precision).sum() / positives)
+    gain = np.cumsum(steps.held / called)
+    cost = np.cumsum(steps.held * precision / called)
+    return Derivatives(
+        value,
+        (precision - value + gain - cost) / positives,
+        -cost / positives,
+        -np.concatenate(([0.0], cost[:-1])) / positives,
+        float(-cost[-1] / positives),
+    )
 
 
 def auroc(runs: Runs, units: Units | None, *, influence: bool = False) -> Ranked:
@@ -167,82 +251,71 @@ def auroc(runs: Runs, units: Units | None, *, influence: bool = False) -> Ranked
     NaN where a slice lacks positives or negatives; the variance is NaN where either comes from
     one unit alone.
     """
-    P, N = runs.positives, runs.negatives
-    p, n = segment_sum(P, runs.offsets), segment_sum(N, runs.offsets)
-    s = runs.slice_of
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lower = runs.lower_negatives + N / 2
-        value = segment_sum(P * lower, runs.offsets) / (p * n)
-        at_positive = lower / n[s]
-        at_positive -= value[s]
-        at_negative = (runs.lower_positives + P / 2) / -p[s]
-        at_negative += (1 - value)[s]
-        if units is None:
-            s10 = segment_sum(P * at_positive**2, runs.offsets) / (p - 1)
-            s01 = segment_sum(N * at_negative**2, runs.offsets) / (n - 1)
-            variance = s10 / p + s01 / n
-        else:
-            variance = _obuchowski(runs, units, at_positive, at_negative, p, n)
-        shares = _by_row(runs, at_positive / p[s], at_negative / n[s]) if influence else None
-    return Ranked(value, np.where((p > 0) & (n > 0), variance, np.nan), p, n, shares)
-
-
-def _by_row(runs: Runs, at_positive: Floats, at_negative: Floats) -> Floats:
-    out = np.empty(len(runs.rows))
-    out[runs.rows] = runs.spread(at_positive, at_negative)
-    return out
-
-
-def _obuchowski(runs: Runs, units: Units, at_positive: Floats, at_negative: Floats, p: Floats, n: Floats) -> Floats:
-    deviation = runs.spread(at_positive, at_negative)
-    unit = units.of_row[runs.rows]
-    hit = runs.positive
-
-    def summed(rows: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        sums: Floats = np.bincount(unit[rows], weights=deviation[rows], minlength=units.count).astype(np.float64)
-        holders = np.bincount(unit[rows], minlength=units.count) > 0
-        return sums, segment_sum(holders, units.offsets)
-
-    x, with_positive = summed(hit)
-    y, with_negative = summed(~hit)
-    k = units.per_slice.astype(np.float64)
-
-    def inflate(count: Floats) -> Floats:
-        return np.where(count > 1, count / (count - 1), np.nan)
-
-    s10 = inflate(with_positive) * segment_sum(x**2, units.offsets) / p
-    s01 = inflate(with_negative) * segment_sum(y**2, units.offsets) / n
-    s11 = np.where(k > 1, k / (k - 1), 0.0) * segment_sum(x * y, units.offsets)
-    return np.asarray(np.maximum(s10 / p + s01 / n + 2 * s11 / (p * n), 0.0))
+    found = _ranked(runs, units, _auroc_of, needs_negatives=True, influence=influence)
+    if units is None or found.influence is None:
+        return found
+    is_positive = np.empty(len(runs.rows), dtype=bool)
+    is_positive[runs.rows] = runs.positive
+    at_positive, at_negative = (units.sums(found.influence, rows) for rows in (is_positive, ~is_positive))
+    variance = (
+        correction(units.holders(is_positive)) * segment_sum(at_positive**2, units.offsets)
+        + correction(units.holders(~is_positive)) * segment_sum(at_negative**2, units.offsets)
+        + 2 * correction(units.per_slice.astype(np.float64)) * segment_sum(at_positive * at_negative, units.offsets)
+    )
+    defined = np.isfinite(found.value)
+    return Ranked(
+        found.value,
+        np.where(defined, np.maximum(variance, 0.0), np.nan),
+        found.positives,
+        found.negatives,
+        found.influence,
+    )
 
 
 def average_precision(runs: Runs, units: Units | None, *, influence: bool = False) -> Ranked:
-    """Average precision, sum over thresholds of precision times the step in recall.
+    """Average precision, the sum over thresholds of precision times the step in recall.
 
-    NaN where a slice has no positives. The derivative of AP with respect to a row's weight is
-    [y (precision - AP) + sum over positives i scored no higher of (y - precision_i) / N_i] / P,
-    N_i rows scored at least as high as i.
+    NaN where a slice has no positives.
     """
-    P, N = runs.positives, runs.negatives
-    p, n = segment_sum(P, runs.offsets), segment_sum(N, runs.offsets)
-    s = runs.slice_of
-    with np.errstate(divide="ignore", invalid="ignore"):
-        hits = p[s] - runs.lower_positives
-        called = hits + n[s] - runs.lower_negatives
-        precision = hits / called
-        value = segment_sum(P * precision, runs.offsets) / p
-        step = P / called
-        lift = runs.up_to(step)
-        step *= precision
-        drop = runs.up_to(step)
-        at_positive = (precision - value[s] + lift - drop) / p[s]
-        at_negative = -drop / p[s]
-        if units is None:
-            total = p + n
-            squares = segment_sum(P * at_positive**2 + N * at_negative**2, runs.offsets)
-            variance = np.where(total > 1, total / (total - 1), np.nan) * squares
-            shares = _by_row(runs, at_positive, at_negative) if influence else None
-        else:
-            shares = np.nan_to_num(_by_row(runs, at_positive, at_negative))
-            variance = clustered_variance(shares, units)
-    return Ranked(value, np.where(p > 0, variance, np.nan), p, n, shares)
+    found = _ranked(runs, units, _average_precision_of, needs_negatives=False, influence=influence)
+    if units is None or found.influence is None:
+        return found
+    variance = clustered_variance(found.influence, units)
+    defined = np.isfinite(found.value)
+    return Ranked(found.value, np.where(defined, variance, np.nan), found.positives, found.negatives, found.influence)
+
+
+def _ranked(
+    runs: Runs,
+    units: Units | None,
+    functional: Callable[[Steps], Derivatives],
+    *,
+    needs_negatives: bool,
+    influence: bool,
+) -> Ranked:
+    """Value and derivatives of every slice; the variance of independent rows.
+
+    That is n/(n-1) times the sum of squares over all rows, or, for a functional of two samples,
+    over the positives and over the negatives apart.
+    """
+    slices = len(runs.offsets) - 1
+    value, variance, positives, negatives = (np.full(slices, np.nan) for _ in range(4))
+    shares = np.zeros(len(runs.rows)) if influence or units is not None else None
+    for i in range(slices):
+        steps = runs.steps(i)
+        p, n = float(steps.held.sum()), steps.negatives
+        positives[i], negatives[i] = p, n
+        if p == 0 or (n == 0 and needs_negatives):
+            continue
+        found = functional(steps)
+        value[i] = found.value
+        over_positives, over_negatives = found.squares(steps)
+        if needs_negatives and p > 1 and n > 1:
+            variance[i] = p / (p - 1) * over_positives + n / (n - 1) * over_negatives
+        elif not needs_negatives and p + n > 1:
+            variance[i] = (p + n) / (p + n - 1) * (over_positives + over_negatives)
+        if shares is not None:
+            part = slice(runs.offsets[i], runs.offsets[i + 1])
+            rank = None if runs.rank is None else runs.rank[part]
+            shares[runs.rows[part]] = found.by_row(runs.positive[part], rank)
+    return Ranked(value, variance, positives, negatives, shares)

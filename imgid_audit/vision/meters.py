@@ -23,7 +23,7 @@ class Meters:
     """
 
     def __init__(self, classes: int, groups: int = 0) -> None:
-        self._loss = MeanMetric()
+        self._loss = MeanMetric(nan_strategy="disable")  # the default leaves NaN out of the mean
         self._classes = MulticlassStatScores(num_classes=classes, average=None, validate_args=False)
         # Group g is "predicted" where its row is right, and a last, empty class where it is wrong.
         self._wrong = groups

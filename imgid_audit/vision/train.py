@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,9 @@ def _epoch(job: Job, loop: Loop, history: History, source: ImageSource, val_sour
         seen = loop.train_epoch(number, source, history)
         if not loop.finite():
             raise DivergedError(f"weights became NaN or infinite in epoch {number}")
+        val = loop.validate(val_source, history)
+        if val.loss is not None and not math.isfinite(val.loss):
+            raise DivergedError(f"validation loss became {val.loss} in epoch {number}")
     except DivergedError as error:
         kept = f"the weights of epoch {history.best_epoch} are kept" if history.best_epoch else "no epoch was completed"
         checkpoint.discard(job.folder)
@@ -119,7 +123,6 @@ def _epoch(job: Job, loop: Loop, history: History, source: ImageSource, val_sour
     if seen.loss is None or seen.accuracy is None:
         reasons = sorted(set(history.undecodable.values()))
         raise InputError(Problem("[data > image]", f"no training image could be used: {'; '.join(reasons[:3])}"))
-    val = loop.validate(val_source, history)
     value, worst, history.undefined = criterion_of(job.settings, val, job.task.labels, job.group_names)
     epoch = EpochRecord(
         number, seen.loss, seen.accuracy, val.loss, val.accuracy, value, worst, loop.lr, history.images_seen

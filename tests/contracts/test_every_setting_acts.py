@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,7 +117,7 @@ CASES: dict[str, Case] = {
     ),
     "train.select": trained({"train.select": "worst_class"}),
     "train.groups": trained({"train.groups": ["sex"]}, {"train.groups": ["device"], "train.select": "worst_group"}),
-    "train.patience": trained({"train.patience": 1}, {"train.lr": 5.0, "train.epochs": 6}),
+    "train.patience": trained({"train.patience": 1}, {"train.lr": 1e-9, "train.epochs": 6}),
     "train.seed": trained({"train.seed": 1}),
     "train.workers": trained({"train.workers": 3}, {"train.workers": 0}, acts=False),
     "train.precision": trained({"train.precision": "bfloat16"}, {"train.precision": "float32"}),
@@ -161,9 +162,7 @@ CASES: dict[str, Case] = {
     "policy.rules.ignore": Case({f"{RULE}.ignore": ["z"]}, {f"{RULE}.across": "site"}),
     "checks": Case({"checks": {"D003": False}}),
     "report.formats": Case({"report.formats": ["json", "csv"]}),
-    "report.worst_images": trained(
-        {"report.worst_images": 2, "report.formats": ["html"]}, {"report.formats": ["html"]}
-    ),
+    "report.worst_images": trained({"report.worst_images": 2}, {"report.formats": ["html"], "train.lr": 1e-9}),
 }
 
 
@@ -264,6 +263,7 @@ def observe(settings: Settings, world: Path, out: Path) -> tuple[Any, ...]:
         shards,
         hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None,
         scores_of(out),
+        json.loads((out / "predictions" / "ledger.json").read_text())["meta"] if shards else None,
         pictures,
     )  # fmt: skip
 

@@ -75,7 +75,7 @@ def _reliability(curve: ReliabilityCurve) -> Reliability:
     bins = Table(
         f"Bins of {curve.slice}",
         (Column("Score", "name"), Column("n", "number"), Column("Mean score", "number"), Column("Observed", "number")),
-        tuple(tuple([name(said[i][0]), *(number(text) for text in said[i][1:])]) for i in full),
+        tuple((name(said[i][0]), *(number(text) for text in said[i][1:])) for i in full),
         (f"{numbers.plural(len(curve.count) - len(full), 'bin')} without rows not listed.",),
         kind="plain",
     )

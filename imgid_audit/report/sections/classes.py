@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgid_audit.core.result import Estimate, Gap, Undefined
 from imgid_audit.report import panels, tables, words
@@ -86,7 +86,7 @@ def _class_gaps(facts: Facts) -> Table | None:
 
     ratios: Sequence[Gap] = [g for g in gaps if g.kind == "ratio"]
     table = panels.gap_table(shown, ratios, "Widest gaps of single classes, by the lower end of their interval", say)
-    return Table(table.caption, table.columns, table.rows, (*table.notes, *left_out), "Gaps of single classes")
+    return replace(table, notes=(*table.notes, *left_out), heading="Gaps of single classes")
 
 
 def _evidence(gap: Gap) -> tuple[float, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from imgid_audit.report.section import Section
 SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("finding", "passed", "skipped", "not_applicable")
 EVIDENCE = 12
+LONGEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +75,24 @@ def _term(key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Evidence as text: plain numbers with their digits, structures as JSON, long ones cut and said so."""
+    """Evidence as text; a long one is cut, and says so."""
+    text = _words(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… (cut; whole in audit.json)"
+
+
+def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return numbers.count(value)
     if isinstance(value, float):
-        return numbers.decimal(value)
-    if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
-        value = ", ".join(_text(item) for item in value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-    return text if len(text) <= 400 else f"{text[:400]}… (cut; whole in audit.json)"
+        return numbers.decimal(value) if math.isfinite(value) else "not finite"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_words(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(item, Mapping | list | tuple) for item in value)
+        return (" | " if nested else ", ").join(_words(item) for item in value) or "none"
+    return "none" if value is None else str(value)
 
 
 SECTION = Section("findings", "Findings of checks", "What the checks found, and which could not run.", build)

@@ -17,16 +17,23 @@ from imgid_audit.report.section import Section
 
 WIDEST = 3
 
+ORDER = ("fail", "not_evaluated", "inconclusive", "pass")
+"""Verdicts by urgency; those of one status keep the order of the policy."""
+
 
 @dataclass(frozen=True, slots=True)
 class VerdictLine:
-    """One rule: what it asks, how it came out, why, and the numbers that decided, also drawn."""
+    """One rule: what it asks, how it came out, why, and the numbers that decided, also drawn.
+
+    `glance` is the line of the first page: the numbers, or the reason where the data do not decide.
+    """
 
     rule: str
     status: str
     kind: StatusKind
     requirement: str
     reason: str
+    glance: str
     numbers: tuple[Fact, ...]
     axis: Axis | None
     strip: Strip | None
@@ -39,8 +46,7 @@ class GapLine:
     title: str
     value: str
     interval: str
-    best: str
-    worst: str
+    ends: str
     p_value: str
 
 
@@ -61,7 +67,7 @@ class Verdicts:
 def build(facts: Facts) -> Verdicts:
     """Payload of the first page; an audit always has one."""
     headline, kind, explanation = _conclusion(facts)
-    verdicts = facts.result.evaluation.verdicts
+    verdicts = sorted(facts.result.evaluation.verdicts, key=lambda v: ORDER.index(v.status))
     widest = widest_gaps(facts.result.evaluation.gaps)
     note = (
         "Ranked by the lower end of the interval: the difference that the data vouch for. "
@@ -115,13 +121,16 @@ def _tally_sentence(tally: Counter[str], total: int) -> str:
 def _line(facts: Facts, verdict: Verdict) -> VerdictLine:
     settings = facts.rules.get(verdict.rule) or {}
     requirement = words.rule(settings, multiclass=facts.multiclass) if settings else ""
+    deciding = tuple(_deciding_numbers(facts, verdict))
+    glance = "; ".join(f"{fact.term.lower()} {fact.text}" for fact in deciding)
     return VerdictLine(
         verdict.rule,
         words.STATUS_WORDS[verdict.status],
         words.STATUS_KINDS[verdict.status],
         requirement,
         words.statement(verdict.reason),
-        tuple(_deciding_numbers(facts, verdict)),
+        words.statement(glance if verdict.status in ("pass", "fail") and glance else verdict.reason),
+        deciding,
         *_drawn(verdict, _axis_unit(settings)),
     )
 
@@ -208,14 +217,14 @@ def _low(gap: Gap) -> float:
 
 def _gap_line(facts: Facts, gap: Gap) -> GapLine:
     series = words.sentence(facts.say((gap.metric, gap.class_name)))
+    best, worst = words.ends(gap.metric)
     level = "" if gap.interval is None else f"{numbers.level(gap.interval.level)} interval "
     return GapLine(
         f"{series} across {words.breakdown(gap.attribute)}",
         tables.gap_value(gap),
         level + tables.gap_interval(gap),
-        words.group(gap.best),
-        words.group(gap.worst),
-        "" if gap.p_adjusted is None else f"{numbers.p_value(gap.p_adjusted)}, adjusted for the whole audit",
+        f"{best} {words.group(gap.best)}, {worst} {words.group(gap.worst)}",
+        "" if gap.p_adjusted is None else f"adjusted {numbers.p_value(gap.p_adjusted)}",
     )
 
 
