@@ -60,7 +60,7 @@ data:
 model:
   architecture: smallcnn
   input: {size: 32, channels: 1, mean: [0.5], std: [0.5]}
-train: {epochs: 20, batch_size: 32, lr: 0.003, select: average, seed: 0}
+train: {epochs: 15, batch_size: 32, lr: 0.005, select: average, seed: 0}
 predict: {shard_rows: 512}
 metrics: [accuracy, balanced_accuracy, recall, precision, f1, auroc, ece, brier]
 intervals: {level: 0.95, draws: 1000, seed: 0}

@@ -61,7 +61,7 @@ def run(context: CheckContext, params: Params) -> Outcome:
                 f"{label} alone is {percent(share)})"
             )
     evidence = {"slices": rows, "too_small": small}
-    apart = f"; {small} slices are too small to tell" if small else ""
+    apart = f"; {small} {'slices are' if small > 1 else 'slice is'} too small to tell" if small else ""
     if told:
         reason = f"accuracy is not shown to beat the commonest label: {listed(told)}{apart}"
         return found(reason, **evidence)

@@ -98,7 +98,7 @@ def verdict_lines(result: AuditResult) -> Iterator[str]:
     width = max(len(WORDS[verdict.status]) for verdict in verdicts)
     for verdict in verdicts:
         yield f"{WORDS[verdict.status]:<{width}}  {verdict.rule}: {verdict.reason}"
-    counts = Counter(verdict.status for verdict in verdicts)
+    counts = Counter[str](verdict.status for verdict in verdicts)
     yield "rules: " + ", ".join(f"{counts[status]} {word.lower()}" for status, word in WORDS.items() if counts[status])
 
 

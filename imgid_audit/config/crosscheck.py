@@ -87,10 +87,13 @@ def _source(draft: Draft) -> Iterator[Complaint]:
         for key in ("train", "predict"):
             if key in draft.given:
                 yield (key,), "has no effect with `predictions`, which are ready: remove it"
+    data = draft.data()
+    report: ReportSettings | None = draft.blocks.get("report")
+    if predictions and data is not None and data.manifest is None and report is not None and report.worst_images:
+        yield ("report", "worst_images"), "needs `data.manifest`, the table that names the images"
     settings = draft.model()
     if settings is not None and settings.weights is None and settings.sha256 is not None:
         yield ("model", "sha256"), "is of `model.weights`, which is not given"
-    data = draft.data()
     if model and not predictions and data is not None and data.manifest is None:
         yield ("data",), "needs `manifest`: the table of images"
 

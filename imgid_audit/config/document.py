@@ -146,7 +146,7 @@ class _Builder:
         self._complain(node, trail, f"has the key {node.value}, which YAML reads as {NOUNS.get(kind, kind)}: quote it")
         return None
 
-    def _scalar(self, node: yaml.ScalarNode, trail: Trail) -> Any:
+    def _scalar(self, node: yaml.Node, trail: Trail) -> Any:
         try:
             value = self.constructor.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -203,7 +203,7 @@ def _assign(root: Any, steps: list[str], value: Any) -> tuple[Trail, str]:
     trail: list[str | int] = []
     for number, step in enumerate(steps):
         last = number == len(steps) - 1
-        key: str | int = step
+        key: Any = step
         if isinstance(here, list):
             if not step.isdecimal() or int(step) > len(here):
                 return (), f"{step!r} is no place in a list of {len(here)}: items are numbered from 0"

@@ -117,7 +117,7 @@ def _sound_blocks(root: Mapping[str, Any]) -> dict[str, Any]:
                 blocks[key] = field.get_default(call_default_factory=True)
             continue
         try:
-            blocks[key] = TypeAdapter(field.annotation).validate_python(root[key])
+            blocks[key] = TypeAdapter(Any if field.annotation is None else field.annotation).validate_python(root[key])
         except ValidationError:
             continue
     return blocks

@@ -67,7 +67,7 @@ MODEL = (
     "  architecture: resnet18      # a torchvision name, timm/NAME, smallcnn (small images), or package.module:factory",
     "  weights: null               # a .safetensors file or a state dict: audited as it is, nothing trains",
     "  input: {size: 224, mean: imagenet, std: imagenet}",
-    "# Where `weights` are given, remove `train` and list task.labels in the order of the model's outputs.",
+    "# Where `weights` are given `train` has no effect, and task.labels must be in the order of the model's outputs.",
     "train: {init: null, epochs: 10, lr: 0.001, seed: 0}     # init: DEFAULT begins with torchvision's weights",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imgid_audit.evaluation.breakdowns import breakdown, breakdowns
 from imgid_audit.evaluation.decisions import decide, find_operating_point, given_operating_point
+from imgid_audit.evaluation.disparities import CRITERIA
 from imgid_audit.evaluation.evaluate import evaluate
 
-__all__ = ["breakdown", "breakdowns", "decide", "evaluate", "find_operating_point", "given_operating_point"]
+__all__ = ["CRITERIA", "breakdown", "breakdowns", "decide", "evaluate", "find_operating_point", "given_operating_point"]

@@ -104,11 +104,18 @@ def criterion_gaps(criterion: Criterion, parts: Sequence[Measured], intervals: I
 
 def adjust(found: Sequence[Hypothesis]) -> tuple[Gap, ...]:
     """Holm over the distinct hypotheses of the audit; gaps that share one share its p-value."""
-    p = {one.name: one.gap.p_value for one in found if one.gap.p_value is not None}
+    p: dict[tuple[str, str | None, str], float] = {}
+    for one in found:
+        if one.gap.p_value is not None:
+            p.setdefault(one.name, one.gap.p_value)
     names = list(p)
     adjusted = dict(zip(names, holm(np.array([p[name] for name in names], dtype=np.float64)), strict=True))
+    # complements share a hypothesis, and their p-values differ by rounding
     return tuple(
-        one.gap if one.gap.p_value is None else replace(one.gap, p_adjusted=float(adjusted[one.name])) for one in found
+        one.gap
+        if one.gap.p_value is None
+        else replace(one.gap, p_adjusted=max(one.gap.p_value, float(adjusted[one.name])))
+        for one in found
     )
 
 

@@ -14,7 +14,7 @@ from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import Verdict, VerdictStatus
 from imgid_audit.core.slices import Breakdown, Slice
 from imgid_audit.evaluation.disparities import CRITERIA
-from imgid_audit.evaluation.wording import class_text, comparison_text, names, number
+from imgid_audit.evaluation.wording import class_text, comparison_text, names, number, worse_and_better
 from imgid_audit.metrics import METRICS
 from imgid_audit.stats.bands import Mask
 from imgid_audit.stats.measured import Measured
@@ -126,7 +126,7 @@ def _answer(
     if lacking.any():
         said = f"{said}; {weak}"
         status = "fail" if status == "fail" else "inconclusive"
-    worst = _worst(found, held[found.part])
+    worst = _worst(rule, found, held[found.part])
     if status != "inconclusive":
         return Answer(status, said, found, worst)
     growth = growth_needed(parts, asked) if found.status == "inconclusive" else None
@@ -171,12 +171,10 @@ def _weak_text(lacking: Mask, measured: tuple[Measured, ...], least: int) -> str
     return f"not compared, with fewer than {max(least, 1)} rows that count: {listed}"
 
 
-def _worst(found: Judgement, measured: Measured) -> Slice:
-    """The slice that decided; of a pair, the worse one in the metric's own direction."""
-    slices, value = measured.breakdown.slices, measured.value
-    pair = sorted((found.first, found.second), key=lambda i: float(value[i]))
-    lower_is_better = METRICS[measured.metric].better == "lower"
-    return slices[pair[-1] if lower_is_better else pair[0]]
+def _worst(rule: Rule, found: Judgement, measured: Measured) -> Slice:
+    """The slice that decided; of a pair, the one that is worse, or may be, in the metric's own direction."""
+    worse, _ = worse_and_better(rule, found, measured)
+    return measured.breakdown.slices[worse]
 
 
 def key_of(where: Slice) -> str:

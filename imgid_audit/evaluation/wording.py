@@ -66,8 +66,17 @@ def _level(index: int, measured: Measured) -> str:
     return f"{where} has {number(float(measured.value[index]))} (n = {int(measured.support[index])})"
 
 
+def worse_and_better(rule: Rule, found: Judgement, measured: Measured) -> tuple[int, int]:
+    """Slices of the deciding pair in the metric's own direction, as the deciding bound orders them.
+
+    A bound of first - second above the tolerance says that the second may be low, whichever is
+    observed lower; so does a bound of second / first.
+    """
+    low, high = (found.second, found.first) if rule.kind == "max_gap" else (found.first, found.second)
+    return (high, low) if METRICS[measured.metric].better == "lower" else (low, high)
+
+
 def _pair(rule: Rule, found: Judgement, measured: Measured) -> str:
-    low, high = sorted((found.first, found.second), key=lambda i: float(measured.value[i]))
-    worse, better = (high, low) if METRICS[measured.metric].better == "lower" else (low, high)
+    worse, better = worse_and_better(rule, found, measured)
     prefix = f"{measured.metric}: " if measured.metric != rule.metric else ""
     return f"{prefix}{_level(worse, measured)} and {_level(better, measured)}"

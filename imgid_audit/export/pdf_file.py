@@ -11,6 +11,9 @@ from imgid_audit.export.formats import Files, Format
 from imgid_audit.export.templates import render
 from imgid_audit.report import Report
 
+NOWHERE = "nowhere://report/"
+"""Base of relative addresses, so that they are recorded and refused like any other."""
+
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 
 
@@ -54,7 +57,7 @@ def pdf_of(document: str) -> bytes:
     fetcher = Memory(allowed_protocols=())
     fonts = FontConfiguration()
     sheet = CSS(string="", url_fetcher=fetcher, font_config=fonts)
-    data: bytes = HTML(string=document, base_url=None, url_fetcher=fetcher).write_pdf(
+    data: bytes = HTML(string=document, base_url=NOWHERE, url_fetcher=fetcher).write_pdf(
         stylesheets=[sheet],
         font_config=fonts,
         pdf_identifier=hashlib.sha256(document.encode("utf-8", "replace")).digest()[:16],

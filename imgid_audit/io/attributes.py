@@ -38,18 +38,20 @@ def with_visible_levels(name: str, levels: tuple[str, ...], codes: Codes, min_co
 
     The order of the other levels is kept; levels that no row has are left out.
     """
-    counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+    tally = np.bincount(codes + 1, minlength=len(levels) + 1)
+    missing, counts = tally[0], tally[1:]
     kept = np.flatnonzero(counts >= max(min_count or 1, 1))
+    if not missing and len(kept) == len(levels):
+        return Factor(name, levels, codes)
     recode = np.full(len(levels) + 1, len(kept), dtype=np.int32)
     recode[kept] = np.arange(len(kept), dtype=np.int32)
     names = [levels[index] for index in kept]
     if counts.sum() > counts[kept].sum():
         names.append(OTHER)
-    if (codes < 0).any():
+    if missing:
         recode[-1] = len(names)
         names.append(MISSING)
-    same = len(kept) == len(levels) and recode[-1] == len(levels)
-    return Factor(name, tuple(names), codes if same and not (codes < 0).any() else recode[codes])
+    return Factor(name, tuple(names), recode[codes])
 
 
 def bin_texts(edges: tuple[float, ...]) -> tuple[str, ...]:
@@ -82,22 +84,23 @@ def note_near_levels(what: str, levels: Iterable[str], remarks: Remarks) -> None
 
 
 def _binned(table: Table, column: str, edges: tuple[float, ...], remarks: Remarks) -> tuple[tuple[str, ...], Codes]:
-    numbers = table.numbers(column)
-    unreadable = numbers.unreadable | (np.isnan(numbers.values) & ~numbers.empty)
+    cells, index = table.distinct_numbers(column)
+    unreadable = cells.unreadable | (np.isnan(cells.values) & ~cells.empty)
     if unreadable.any():
-        texts = listed(dict.fromkeys(table.texts(column)[unreadable]), shown=3)
+        rows = unreadable[index]
+        texts = listed(dict.fromkeys(table.texts(column)[rows]), shown=3)
         message = f"is not a number: {texts}; bins need numbers, and an empty cell for what is not known"
-        remarks.problem(table.where(column, unreadable), message)
-    codes = bin_codes(numbers.values, edges)
-    outside = (codes < 0) & ~numbers.empty & ~unreadable
+        remarks.problem(table.where(column, rows), message)
+    codes = bin_codes(cells.values, edges)
+    outside = (codes < 0) & ~cells.empty & ~unreadable
     if outside.any():
-        low, high = numbers.values[outside].min(), numbers.values[outside].max()
+        low, high = cells.values[outside].min(), cells.values[outside].max()
         found = _plain(low) if low == high else f"{_plain(low)} to {_plain(high)}"
         message = (
             f"lies outside the bins {_plain(edges[0])} to {_plain(edges[-1])}: {found}; widen them or empty the cell"
         )
-        remarks.problem(table.where(column, outside), message)
-    return bin_texts(edges), codes
+        remarks.problem(table.where(column, outside[index]), message)
+    return bin_texts(edges), codes[index]
 
 
 def _refuse_reserved(table: Table, column: str, levels: tuple[str, ...], codes: Codes, remarks: Remarks) -> None:

@@ -24,7 +24,7 @@ def to_bytes(manifest: Manifest, image_sha256: Texts | None = None) -> bytes:
     factors = {"label": manifest.label, "split": manifest.split}
     if manifest.subject is not None:
         factors["subject"] = manifest.subject
-    names = {f.name: f"attribute:{f.name}" if f.name in _FIXED else f.name for f in manifest.attributes}
+    names = {f.name: _column_of(f.name) for f in manifest.attributes}
     factors |= {names[f.name]: f for f in manifest.attributes}
     columns = {"id": pa.array(manifest.ids, pa.string())}
     if manifest.images is not None:
@@ -41,6 +41,12 @@ def to_bytes(manifest: Manifest, image_sha256: Texts | None = None) -> bytes:
         "levels": {column: list(factor.levels) for column, factor in factors.items()},
     }
     return to_parquet(columns, meta)
+
+
+def _column_of(attribute: str) -> str:
+    """The attribute's own name where it can be no other column's."""
+    taken = attribute in _FIXED or attribute.startswith("attribute:")
+    return f"attribute:{attribute}" if taken else attribute
 
 
 def from_bytes(data: bytes, source: str) -> Manifest:

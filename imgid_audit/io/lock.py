@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -14,6 +15,8 @@ from typing import BinaryIO
 from imgid_audit.core.errors import InputError, Problem
 
 NAME = ".lock"
+
+_BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 _held: set[Path] = set()
 _guard = threading.Lock()
@@ -32,20 +35,23 @@ class RunLock:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> RunLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        holder = {"pid": os.getpid(), "host": socket.gethostname()}
         with _guard:
-            real = self.path.resolve()
-            if real in _held:
-                raise self._refused({"pid": os.getpid(), "host": socket.gethostname()})
-            file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                real = self.path.resolve()
+                if real in _held:  # before the file is opened: closing it again would drop the lock
+                    raise self._refused(holder)
+                file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
+            except OSError as error:
+                raise self._unusable(error) from error
             try:
                 _lock(file)
             except OSError as error:
-                holder = _holder(file)
+                told = _holder(file)
                 file.close()
-                raise self._refused(holder) from error
+                raise (self._refused(told) if error.errno in _BUSY else self._unusable(error)) from error
             _held.add(real)
-        holder = {"pid": os.getpid(), "host": socket.gethostname()}
         file.seek(0)
         file.truncate()
         file.write(json.dumps(holder).encode())
@@ -64,6 +70,10 @@ class RunLock:
             self._file.close()
             self._file = None
             _held.discard(self.path.resolve())
+
+    def _unusable(self, error: OSError) -> InputError:
+        message = f"cannot be locked as a run folder ({error.strerror}): name another one with --out"
+        return InputError(Problem(str(self.path.parent), message))
 
     def _refused(self, holder: dict[str, object]) -> InputError:
         who = f"process {holder['pid']} on {holder['host']}" if {"pid", "host"} <= set(holder) else "another process"

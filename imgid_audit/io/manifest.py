@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from imgid_audit.core.errors import InputError, Problem, raise_all
-from imgid_audit.core.factor import Factor, Texts
+from imgid_audit.core.factor import Codes, Factor, Texts
 from imgid_audit.core.manifest import Manifest, Status
 from imgid_audit.io.attributes import note_near_levels, read_attribute
 from imgid_audit.io.csvfile import Kind
@@ -171,20 +171,24 @@ def _label(table: Table, data: DataSettings, labels: tuple[str, ...] | None, rem
     note_near_levels("label", levels, remarks)
     if labels is None:
         return Factor("label", levels, codes)
-    return Factor("label", labels, recode_to(table, data.label, labels, remarks))
+    return Factor("label", labels, recode(table, data.label, (levels, codes), labels, remarks))
 
 
-def recode_to(table: Table, column: str, labels: tuple[str, ...], remarks: Remarks) -> NDArray[np.int32]:
-    """Codes of a column among `labels` (n,), -1 where empty; other texts are a problem."""
-    levels, codes = table.encode(column)
+def recode(
+    table: Table, column: str, encoded: tuple[tuple[str, ...], Codes], labels: tuple[str, ...], remarks: Remarks
+) -> Codes:
+    """Codes of an encoded column among `labels` (n,), -1 where empty; other texts are a problem."""
+    levels, codes = encoded
+    if levels == labels:
+        return codes
     place = {label: code for code, label in enumerate(labels)}
     unknown = [level for level in levels if level not in place]
     if unknown:
         rows = np.isin(codes, [levels.index(level) for level in unknown])
         message = f"says {listed(unknown, 5)}, which is not among the labels {listed(labels)}"
         remarks.problem(table.where(column, rows), message)
-    recode = np.array([*(place.get(level, -1) for level in levels), -1], dtype=np.int32)
-    return recode[codes]
+    places = np.array([*(place.get(level, -1) for level in levels), -1], dtype=np.int32)
+    return places[codes]
 
 
 def _subject(table: Table, data: DataSettings, remarks: Remarks) -> Factor | None:

@@ -11,7 +11,7 @@ from imgid_audit.core.factor import Codes, Texts
 from imgid_audit.core.manifest import Status
 from imgid_audit.core.predictions import Scores
 from imgid_audit.core.task import Task
-from imgid_audit.io.manifest import recode_to
+from imgid_audit.io.manifest import recode
 from imgid_audit.io.messages import Remarks, listed
 from imgid_audit.io.tables import Table
 
@@ -62,8 +62,9 @@ def read_outputs(table: Table, task: Task, remarks: Remarks) -> Outputs:
         empty = predicted < 0
         status[empty], reason[empty] = Status.FAILED, NO_ANSWER
     if scores is not None:
-        empty = np.isnan(scores).any(axis=1)
-        status[empty], reason[empty] = Status.FAILED, NO_SCORE
+        with np.errstate(invalid="ignore"):  # infinite scores are a problem already
+            unscored = np.isnan(scores.sum(axis=1))
+        status[unscored], reason[unscored] = Status.FAILED, NO_SCORE
     if scores is not None and predicted is not None and not remarks.problems:
         _note_disagreement(scores, predicted, status == Status.PREDICTED, remarks)
     return Outputs(scores, predicted, status, reason)
@@ -76,7 +77,7 @@ def _predicted(table: Table, task: Task, remarks: Remarks) -> Codes | None:
     if problem is not None:
         remarks.problems.append(problem)
         return None
-    return recode_to(table, PREDICTED, task.labels, remarks)
+    return recode(table, PREDICTED, table.encode(PREDICTED), task.labels, remarks)
 
 
 def _scores(table: Table, task: Task, remarks: Remarks) -> Scores | None:

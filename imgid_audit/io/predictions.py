@@ -194,8 +194,9 @@ def _align(outputs: Outputs, manifest: Manifest, rows: NDArray[np.intp] | None) 
     if rows is not None:
         outputs = outputs.take(rows, NO_PREDICTION)
     excluded = manifest.status == Status.EXCLUDED
-    status = np.where(excluded, Status.EXCLUDED, outputs.status).astype(np.int8)
-    reason = np.where(excluded, manifest.reason, outputs.reason)
+    status, reason = outputs.status, outputs.reason
+    status[excluded] = Status.EXCLUDED
+    reason[excluded] = manifest.reason[excluded]
     blank = status != Status.PREDICTED
     if blank.any() and outputs.scores is not None:
         outputs.scores[blank] = np.nan

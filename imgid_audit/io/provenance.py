@@ -9,11 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from imgid_audit import __version__
-
 PACKAGES = (
     "fairlearn",
     "imbalanced-learn",
+    "imgid-audit",
     "jinja2",
     "matplotlib",
     "numpy",
@@ -41,7 +40,7 @@ def provenance() -> dict[str, Any]:
     Versions come from the installed metadata: nothing is imported. A package that is absent is left out.
     """
     return {
-        "versions": {"imgid-audit": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **_versions()},
         "platform": {"system": platform.system(), "machine": platform.machine()},
         "hashes": {"code": code_hash()},
     }

@@ -19,6 +19,8 @@ from imgid_audit.io import atomic, kept_decisions, kept_manifest
 
 KEY = ".key"
 
+_OURS = ("config.yaml", "provenance.json", "manifest.parquet", "model", "predictions", "cells.parquet", "audit.json")
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -34,7 +36,8 @@ class RunFolder:
     def open(cls, path: Path, key: str) -> RunFolder:
         """Make the folder for the run that `key` names, or continue that run; the caller holds its lock.
 
-        Raises `InputError`, and changes nothing, where the folder holds another run.
+        Raises `InputError`, and changes nothing, where the folder holds another run, or files of a
+        run's names that are none of ours (`--out .` must not replace somebody's config.yaml).
         """
         if path.exists() and not path.is_dir():
             raise InputError(Problem(str(path), "is a file: a run needs a folder; name another one with --out"))
@@ -44,6 +47,9 @@ class RunFolder:
                 f"holds another run (key {stored[:12]}, this one has {key[:12]}): data, model, train or predict "
                 "settings or their files have changed; name another folder with --out, or remove this one"
             )
+            raise InputError(Problem(str(path), message))
+        if stored is None and (others := [name for name in _OURS if (path / name).exists()]):
+            message = f"is not a run folder, yet it holds {', '.join(others)}: name another one with --out"
             raise InputError(Problem(str(path), message))
         path.mkdir(parents=True, exist_ok=True)
         atomic.remove_leftovers(path)

@@ -35,7 +35,7 @@ class AttributeSettings(Settings):
 
     column: str | None = Field(None, description="column of the table; default: the attribute's name")
     bins: tuple[float, ...] | None = Field(
-        None, description="edges of numeric bins, left-closed: [0, 46, 61] makes 0-45.. and 46-61"
+        None, description="edges of numeric bins, left-closed: [0, 46, 61] makes the levels [0, 46) and [46, 61]"
     )
     min_count: int | None = Field(None, ge=1, description="rarer levels become (other)")
 

@@ -46,7 +46,7 @@ def assign_splits(table: Table, split: SplitSettings | str | None, units: Units,
     """
     if split is None:
         return _factor(np.full(table.rows, TEST, dtype=np.int32))
-    settings = SplitSettings(column=split) if isinstance(split, str) else split
+    settings = SplitSettings(column=split, adjust=None) if isinstance(split, str) else split
     asked = [(VAL, settings.val), (ADJUST, settings.adjust), (TEST, settings.test)]
     parts = tuple((code, fraction) for code, fraction in asked if fraction is not None)
     if settings.column is None:
@@ -84,8 +84,8 @@ def draw_subjects(counts: NDArray[np.int64], order: NDArray[np.intp], fractions:
     """Divide subjects so that rows, and rows of each label, come near to the fractions.
 
     `counts` (subjects, labels): rows of each; `order` (subjects,): a random order. Subjects with
-    equal counts are exchangeable and are dealt out in bulk; the others go, largest first, each to
-    the part whose chi-square distance from its target falls most. Returns the part of each subject,
+    equal counts are exchangeable and are dealt out in bulk; the others go, large ones first, each
+    to the part whose chi-square distance from its target falls most. Returns the part of each subject,
     `len(fractions)` for the rest.
     """
     shares = np.append(fractions, 1 - fractions.sum())
@@ -102,7 +102,8 @@ def draw_subjects(counts: NDArray[np.int64], order: NDArray[np.intp], fractions:
     held = np.zeros_like(targets)
     np.add.at(held, parts[parts >= 0], counts[parts >= 0])
     left = order[parts[order] < 0]
-    left = left[np.argsort(-counts[left].sum(axis=1), kind="stable")]
+    # By powers of two only: within them the order is random, so that every seed gives another split.
+    left = left[np.argsort(-np.frexp(counts[left].sum(axis=1))[1], kind="stable")]
     labels = counts.shape[1]
     totals = np.maximum(targets.sum(axis=1), 1e-9)
     for subject in left:

@@ -85,6 +85,8 @@ class Table:
         """Why `column` cannot be used, or None: it is unknown, or of a type that has no text."""
         if column not in self.columns:
             hint = did_you_mean(column, self.names)
+            if len(self.names) == 1 and (found := [mark for mark in ";\t|" if mark in self.names[0]]):
+                hint = f"is it separated by {found[0]!r}? save it with commas (tabs: as .tsv); "
             message = f"has no column {column!r}, asked for by {asked_by}: {hint}its columns are {listed(self.names)}"
             return Problem(self.where(), message)
         kind = _value_type(self.columns[column].type)
@@ -121,23 +123,20 @@ class Table:
 
     def numbers(self, column: str) -> Numbers:
         """The cells as numbers; blanks around a number do not count. Booleans are unreadable."""
-        values = self.columns[column]
-        if pa.types.is_dictionary(values.type):
-            distinct, codes = _encoded(values)
-            few = Table(self.source, len(distinct), (), {column: pa.chunked_array([distinct])}).numbers(column)
-            return Numbers(
-                np.append(few.values, np.nan)[codes],
-                np.append(few.empty, True)[codes],
-                np.append(few.unreadable, False)[codes],
-            )
-        kind = values.type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            floats = _float64(values.cast(pa.float64(), safe=False))
-            return Numbers(floats, np.isnan(floats), np.zeros(self.rows, dtype=bool))
-        if not _is_text(kind):
-            empty = values.is_null().to_numpy()
-            return Numbers(np.full(self.rows, np.nan), empty, ~empty)
-        return _parse(values)
+        if not pa.types.is_dictionary(self.columns[column].type):
+            return _numbers_of(self.columns[column])
+        distinct, codes = self.distinct_numbers(column)
+        return Numbers(distinct.values[codes], distinct.empty[codes], distinct.unreadable[codes])
+
+    def distinct_numbers(self, column: str) -> tuple[Numbers, Codes]:
+        """`numbers` of the distinct cells, and the index of each cell among them (n,).
+
+        The last of them stands for an empty cell and has the index -1.
+        """
+        values, codes = _encoded(self.columns[column])
+        few = _numbers_of(pa.chunked_array([values]))
+        last = Numbers(np.append(few.values, np.nan), np.append(few.empty, True), np.append(few.unreadable, False))
+        return last, codes
 
     def joined(self, other: Table, rows: NDArray[np.intp]) -> Table:
         """This table with the columns of `other` that it lacks: at `rows` (n,), empty where -1."""
@@ -203,12 +202,13 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _has_text(kind: pa.DataType) -> bool:
-    simple = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
-    return _is_text(kind) or pa.types.is_decimal(kind) or pa.types.is_date(kind) or any(f(kind) for f in simple)
+    types = pa.types
+    simple = (types.is_integer, types.is_floating, types.is_boolean, types.is_null, types.is_decimal, types.is_date)
+    return _is_text(kind) or any(test(kind) for test in simple)
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, Codes]:
@@ -241,6 +241,17 @@ def _objects(values: pa.ChunkedArray) -> Texts:
 def _float64(values: pa.ChunkedArray) -> NDArray[np.float64]:
     floats: NDArray[np.float64] = values.to_numpy()
     return floats.astype(np.float64, copy=False)
+
+
+def _numbers_of(values: pa.ChunkedArray) -> Numbers:
+    kind = values.type
+    if _is_text(kind):
+        return _parse(values)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        floats = _float64(values.cast(pa.float64(), safe=False))
+        return Numbers(floats, np.isnan(floats), np.zeros(len(floats), dtype=bool))
+    empty = values.is_null().to_numpy()
+    return Numbers(np.full(len(empty), np.nan), empty, ~empty)
 
 
 def _parse(values: pa.ChunkedArray) -> Numbers:

@@ -11,7 +11,8 @@ from imgid_audit.core.result import ReliabilityCurve
 from imgid_audit.metrics.base import Better, Needs, unscored, where_zero
 from imgid_audit.metrics.rows import BINS, bin_edges
 from imgid_audit.metrics.sample import Addends, Sample
-from imgid_audit.stats.bands import Band, BootstrapBand, Choice, StudentBand
+from imgid_audit.stats.bands import Band, Choice, StudentBand
+from imgid_audit.stats.bootstrap import BootstrapBand
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
 

@@ -11,10 +11,11 @@ from scipy import sparse
 from imgid_audit.core.cells import FN, FP, TN, TP
 from imgid_audit.metrics.base import macro_reasons
 from imgid_audit.metrics.sample import Addends, Sample
-from imgid_audit.stats.auroc import correction
-from imgid_audit.stats.bands import Band, BootstrapBand, Choice, MeanBand, RateBand, StudentBand
+from imgid_audit.stats.bands import Band, Choice, MeanBand, RateBand, StudentBand
+from imgid_audit.stats.bootstrap import BootstrapBand
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
+from imgid_audit.stats.units import correction
 
 if TYPE_CHECKING:
     from imgid_audit.metrics.rates import RateMetric
@@ -113,8 +114,10 @@ def _linearised(metric: RateMetric, sample: Sample, closed: MeanBand, parts: Rat
 
 def _by_outcome(metric: RateMetric, per_event: Floats, per_trial: Floats) -> list[Floats]:
     """The derivative of being each outcome of each class, (slices, classes), in the order of the outcomes."""
+    nothing = np.zeros_like(per_event)
     return [
-        per_event * (outcome in metric.events) + per_trial * (outcome in metric.trials) for outcome in (TP, FP, FN, TN)
+        (per_event if outcome in metric.events else nothing) + (per_trial if outcome in metric.trials else nothing)
+        for outcome in (TP, FP, FN, TN)
     ]
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from imgid_audit.core.result import Undefined
 from imgid_audit.metrics.base import Better, Needs, absent, unscored
 from imgid_audit.metrics.sample import Counts, Sample
-from imgid_audit.stats.auroc import Ranked, Runs, Units, auroc, average_precision
+from imgid_audit.stats.auroc import Ranked, Runs, auroc, average_precision
 from imgid_audit.stats.bands import StudentBand
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
+from imgid_audit.stats.units import Units
 
 
 class _Rank(Protocol):

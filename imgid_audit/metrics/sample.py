@@ -15,9 +15,10 @@ from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.slices import Breakdown
 from imgid_audit.core.task import Task
 from imgid_audit.metrics.rows import BINS, Rows
-from imgid_audit.stats.auroc import Runs, Units, clustered_variance, correction
+from imgid_audit.stats.auroc import Runs
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.resampling import profile_weights, replicate, stream, subject_weights
+from imgid_audit.stats.units import Units, clustered_variance, correction
 
 Counts = NDArray[np.int64]
 CHUNK = 16_000_000

@@ -70,7 +70,8 @@ def strata(params: ResampleParams, labels: Codes, groups: Codes | None) -> Codes
         raise InputError(f"resampling by {params.by} needs `train.groups`: the attributes that define a group")
     if params.by == "group":
         return groups
-    return (groups * (labels.max(initial=0) + 1) + labels).astype(np.int32)
+    both: Codes = (groups * (labels.max(initial=0) + 1) + labels).astype(np.int32)
+    return both
 
 
 def sampled_rows(sampler: Any, codes: Codes) -> Rows:

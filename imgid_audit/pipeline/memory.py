@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgid_audit.config import Config
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import AuditResult
 from imgid_audit.io.content import hash_file
-from imgid_audit.io.predictions import interpret
-from imgid_audit.io.tables import frame_table, read_table
+from imgid_audit.io.predictions import interpret, read_predictions
+from imgid_audit.io.settings import PredictionsSettings
+from imgid_audit.io.tables import frame_table
 from imgid_audit.pipeline.inputs import Inputs
 from imgid_audit.pipeline.job import epoch
 from imgid_audit.pipeline.steps import assess
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 def evaluate_table(table: pd.DataFrame | str | Path, config: Config) -> tuple[AuditResult, Decisions]:
     """The audit of a table of predictions. Raises `InputError` with everything that is wrong with it."""
     began, now = time.monotonic(), datetime.now(UTC)
-    path = Path(table) if isinstance(table, str | Path) else None
-    rows = read_table(path) if path is not None else frame_table(table)
     task = config.task
-    read = interpret(
-        rows, config.data, config.folder, kind=task.type, positive=task.positive, labels=task.labels, path=path
-    )
-    hashes = dict(zip(("predictions", "manifest") if path else ("manifest",), map(hash_file, read.paths), strict=False))
+    asked: dict[str, Any] = {"kind": task.type, "positive": task.positive, "labels": task.labels}
+    if isinstance(table, str | Path):
+        settings = PredictionsSettings(table=str(Path(table).resolve()))
+        read = read_predictions(settings, config.data, config.folder, **asked)
+        roles: tuple[str, ...] = ("predictions", "manifest")
+    else:
+        read = interpret(frame_table(table), config.data, config.folder, **asked)
+        roles = ("manifest",)
+    hashes = dict(zip(roles, map(hash_file, read.paths), strict=False))
     inputs = Inputs(read.task, read.manifest, read.predictions, read.notes, read.columns, hashes, None, config.folder)
     place = {"epoch": epoch(now).isoformat(), "seconds": round(time.monotonic() - began, 3)}
     return assess(config, inputs, read.predictions, None, place)

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from imgid_audit.core.result import AuditResult, Estimate, Gap, Undefined
+from imgid_audit.core.slices import Slice
 from imgid_audit.metrics import METRICS
-from imgid_audit.report import words
+from imgid_audit.report import numbers, words
 
 Series = tuple[str, str | None]
 """A metric and the class that it speaks of."""
@@ -47,13 +48,16 @@ class Facts:
     epoch: datetime
     images: WorstImages | None
     index: Mapping[tuple[str, str | None, tuple[str, ...]], tuple[Estimate, ...]]
+    rows: Mapping[Slice, int]
+    """Evaluated rows of every slice that was estimated."""
 
     @staticmethod
     def of(result: AuditResult, epoch: datetime, images: WorstImages | None = None) -> Facts:
         index: dict[tuple[str, str | None, tuple[str, ...]], list[Estimate]] = defaultdict(list)
         for estimate in result.evaluation.estimates:
             index[estimate.metric, estimate.class_name, estimate.slice.attributes].append(estimate)
-        return Facts(result, epoch, images, {key: tuple(found) for key, found in index.items()})
+        rows = {e.slice: e.n for e in result.evaluation.estimates}
+        return Facts(result, epoch, images, {key: tuple(found) for key, found in index.items()}, rows)
 
     @property
     def multiclass(self) -> bool:
@@ -97,6 +101,11 @@ class Facts:
     def gaps(self, attribute: str, kind: str = "difference") -> tuple[Gap, ...]:
         """Gaps over one attribute or intersection (names joined by ``*``)."""
         return tuple(g for g in self.result.evaluation.gaps if g.attribute == attribute and g.kind == kind)
+
+    def size(self, of: Slice | None) -> str:
+        """``n = 128`` of a group; '' where it was not estimated."""
+        n = None if of is None else self.rows.get(of)
+        return "" if n is None else f"n{numbers.NBSP}={numbers.NBSP}{numbers.count(n)}"
 
     def say(self, series: Series) -> str:
         """The series in words."""

@@ -27,10 +27,28 @@ def is_calibration(metric: str) -> bool:
 
 
 def leading(facts: Facts, series: Sequence[Series], most: int = FORESTS) -> tuple[Series, ...]:
-    """The series to draw: those whose metric a rule names, then the others as they were asked for."""
+    """The series to draw: those whose metric a rule names, then the others as they were asked for.
+
+    Of series that are the same number by another name (balanced accuracy is the mean recall) the
+    first is drawn; the others stay in the grid.
+    """
     ruled = {str(rule["metric"]) for rule in facts.rules.values()}
     ranked = sorted(series, key=lambda s: s[0] not in ruled)
-    return tuple(ranked[:most])
+    distinct: dict[object, Series] = {}
+    for one in ranked:
+        distinct.setdefault(_values(facts, one), one)
+    return tuple(distinct.values())[:most]
+
+
+def _values(facts: Facts, series: Series) -> object:
+    """The series' values over all rows and every group; two series that share them all are one number.
+
+    Series of classes have no value of their own under class None and are told apart by name.
+    """
+    breakdowns = [(), *((attribute,) for attribute in facts.attributes)]
+    found = [e.value for attributes in breakdowns for e in facts.estimates(series, attributes)]
+    values = tuple(v.kind if isinstance(v, Undefined) else round(v, 12) for v in found)
+    return values or series
 
 
 def forests(facts: Facts, series: Sequence[Series], attributes: tuple[str, ...]) -> tuple[Table, ...]:
@@ -100,10 +118,14 @@ def _grid_cell(estimate: Estimate, methods: tables.Methods) -> Cell:
     return Cell(value, "number", numbers.sort_key(estimate.value), mark, f"{detail} {held}")
 
 
-def gap_table(gaps: Sequence[Gap], ratios: Sequence[Gap], caption: str, say: Callable[[Gap], str]) -> Table:
+def gap_table(
+    facts: Facts, gaps: Sequence[Gap], ratios: Sequence[Gap], caption: str, say: Callable[[Gap], str]
+) -> Table:
     """Differences beside the ratios of the same series, with best and worst group and adjusted p-value."""
     by_series = {(g.metric, g.class_name, g.attribute): g for g in ratios}
-    rows = tuple(_gap_row(gap, by_series.get((gap.metric, gap.class_name, gap.attribute)), say(gap)) for gap in gaps)
+    rows = tuple(
+        _gap_row(facts, gap, by_series.get((gap.metric, gap.class_name, gap.attribute)), say(gap)) for gap in gaps
+    )
     columns = (
         Column("Metric", "name"),
         Column("Difference", "number"),
@@ -119,7 +141,7 @@ def gap_table(gaps: Sequence[Gap], ratios: Sequence[Gap], caption: str, say: Cal
     return Table(caption, columns, rows, notes, kind="gaps")
 
 
-def _gap_row(gap: Gap, ratio: Gap | None, title: str) -> tuple[Cell, ...]:
+def _gap_row(facts: Facts, gap: Gap, ratio: Gap | None, title: str) -> tuple[Cell, ...]:
     p = Cell("–", "number")
     if gap.p_adjusted is not None:
         p = number(numbers.p_value(gap.p_adjusted), numbers.sort_key(gap.p_adjusted))
@@ -127,8 +149,8 @@ def _gap_row(gap: Gap, ratio: Gap | None, title: str) -> tuple[Cell, ...]:
         name(words.sentence(title)),
         _gap_cell(gap),
         Cell("–", "number") if ratio is None else _gap_cell(ratio),
-        Cell(words.group(gap.best)),
-        Cell(words.group(gap.worst)),
+        Cell(words.group(gap.best), detail=facts.size(gap.best)),
+        Cell(words.group(gap.worst), detail=facts.size(gap.worst)),
         p,
     )
 

@@ -41,3 +41,10 @@ def test_a_level_without_any_evaluated_row_is_small(run, make) -> None:
 
 def test_without_attributes_there_is_nothing_to_ask(run, make) -> None:
     assert run("D002", make.manifest(["a", "b"])).status == "not_applicable"
+
+
+def test_the_limit_itself_is_enough(run, make) -> None:
+    finding = run("D002", make.manifest(["a"] * 10 + ["a", "b"] * 20, site=["x"] * 10 + ["y"] * 40))
+    assert "evaluated rows: " not in finding.reason
+    assert "of some label: site = x (0 of b)" in finding.reason
+    assert "site = x (9)" in run("D002", make.manifest(["a"] * 9 + ["a", "b"] * 20, site=["x"] * 9 + ["y"] * 40)).reason

@@ -373,6 +373,14 @@ def test_all_mistakes_come_at_once_in_the_order_of_lines(tmp_path: Path) -> None
     ]
 
 
+def test_pictures_need_a_table_that_names_them(tmp_path: Path) -> None:
+    text = "name: a\ntask: {type: multiclass}\npredictions: {table: p.csv}\nreport: {worst_images: 3}\n"
+    message = "audit.yaml:4 [report > worst_images] needs `data.manifest`, the table that names the images"
+    assert problems(text, tmp_path) == [message]
+    (tmp_path / "audit.yaml").write_text(text + "data: {manifest: m.csv}\n")
+    assert load_config(tmp_path / "audit.yaml").report.worst_images == 3
+
+
 def test_ids_of_rules_are_unique(tmp_path: Path) -> None:
     same = "    - {id: a, metric: accuracy, min_value: 0.5}\n"
     unnamed = "    - {metric: accuracy, min_value: 0.5}\n"

@@ -99,3 +99,25 @@ def test_a_holder_that_has_not_written_its_name_yet(tmp_path: Path) -> None:
             pass
     finally:
         end_group(process)
+
+
+def test_refusing_ourselves_does_not_drop_the_lock(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from imgid_audit.io.lock import RunLock\n"
+        "with RunLock(Path(sys.argv[1])): pass"
+    )
+    with RunLock(tmp_path):
+        with pytest.raises(InputError), RunLock(tmp_path):
+            pass
+        assert subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], capture_output=True, check=False
+        ).returncode
+    assert (
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, check=False).returncode == 0
+    )
+
+
+def test_a_file_cannot_be_locked_as_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be locked as a run folder .*--out"), RunLock(tmp_path / "file"):
+        pass

@@ -21,6 +21,8 @@ from imgid_audit.io.settings import DataSettings, PredictionsSettings
 from imgid_audit.io.tables import frame_table
 
 Read = Callable[..., PredictionsRead]
+NY = {"labels": ("n", "y")}
+MANY = {"kind": "multiclass", "positive": None}
 PREDICTED, FAILED, EXCLUDED = Status.PREDICTED, Status.FAILED, Status.EXCLUDED
 
 
@@ -38,9 +40,8 @@ def read(tmp_path: Path) -> Read:
         if manifest is not None:
             (tmp_path / "m.csv").write_text(manifest, encoding="utf-8")
             data["manifest"] = "m.csv"
-        return read_predictions(
-            PredictionsSettings(table="p.csv"), DataSettings(**data), tmp_path, kind=kind, positive=positive, labels=labels
-        )  # fmt: skip
+        table, columns = PredictionsSettings(table="p.csv"), DataSettings(**data)
+        return read_predictions(table, columns, tmp_path, kind=kind, positive=positive, labels=labels)
 
     return from_text
 
@@ -98,15 +99,15 @@ def test_empty_and_nan_scores_cost_their_row_and_no_other(read: Read) -> None:
         ("label,score:y\ny,inf\nn,0\n", {}, "row 1 [score:y] is inf"),
         ("label,score:y\ny,0.5\nn,high\n", {}, "row 2 [score:y] is not a number: 'high'"),
         ("label,score:y,score:n\ny,0.5,0.5\nn,0.5,0.502\n", {}, "row 2 [score:*] scores add up to 1.002"),
-        ("label,predicted\ny,y\nn,maybe\n", {"labels": ("n", "y")}, "row 2 [predicted] says 'maybe', which is not among"),
-        ("label,predicted\ny,y\nq,n\n", {"labels": ("n", "y")}, "row 2 [label] says 'q', which is not among"),
+        ("label,predicted\ny,y\nn,maybe\n", NY, "row 2 [predicted] says 'maybe', which is not among"),
+        ("label,predicted\ny,y\nq,n\n", NY, "row 2 [label] says 'q', which is not among"),
         ("label\ny\nn\n", {}, "has neither a column 'predicted' nor columns 'score:<class>'"),
         ("label,score:n\ny,.5\nn,.5\n", {}, "lacks the columns 'score:y'"),
-        ("label,score:y,score:z\ny,.5,.5\nn,.5,.5\n", {"labels": ("n", "y")}, "has 'score:z', but the labels are 'n', 'y'"),
+        ("label,score:y,score:z\ny,.5,.5\nn,.5,.5\n", NY, "has 'score:z', but the labels are 'n', 'y'"),
         ("label,predicted\na,a\nb,b\nc,c\n", {"positive": "a"}, "a binary task has two labels, found 3"),
         ("label,predicted\na,a\nb,b\n", {"labels": ("a", "b")}, "[task > positive] says 'y', which is not among"),
-        ("label,predicted\na,a\n", {"kind": "multiclass", "positive": None}, "a task has two labels or more, found 'a'"),
-        ("label,predicted\n", {"labels": ("n", "y")}, "p.csv has no rows"),
+        ("label,predicted\na,a\n", MANY, "a task has two labels or more, found 'a'"),
+        ("label,predicted\n", NY, "p.csv has no rows"),
         ("predicted\ny\n", {}, "has no column 'label'"),
         ("label,predicted,id\ny,y,1\nn,y,1\n", {}, "rows 1, 2 [id] repeats an id ('1')"),
         ("a,b\n1\n", {}, "row 1 has 1 cells"),
@@ -223,7 +224,8 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from imgid_audit.io.predictions import read_predictions\n"
         "from imgid_audit.io.settings import *\n"
-        "read_predictions(PredictionsSettings(table='p.csv'), DataSettings(), Path(sys.argv[1]), kind='binary', positive='y')\n"
+        "table, data, folder = PredictionsSettings(table='p.csv'), DataSettings(), Path(sys.argv[1])\n"
+        "read_predictions(table, data, folder, kind='binary', positive='y')\n"
         "assert not {'torch', 'sklearn', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)

@@ -117,6 +117,15 @@ def test_another_seed_is_another_split() -> None:
     assert len(set(drawn)) == 5
 
 
+def test_another_seed_divides_subjects_of_different_sizes_otherwise() -> None:
+    sizes = np.random.default_rng(0).permutation(np.arange(20, 120))
+    subject = np.repeat(np.arange(len(sizes)), sizes)
+    label = np.random.default_rng(1).integers(0, 10, len(subject))
+    chosen = [set(subject[split_of(SplitSettings(test=0.3, seed=s), label, subject)[0] == "test"]) for s in range(6)]
+    overlaps = [len(chosen[0] & other) / len(chosen[0]) for other in chosen[1:]]
+    assert np.mean(overlaps) < 0.5, "independent draws share 30 %"
+
+
 def test_draws_do_not_follow_the_order_of_ids() -> None:
     splits, _ = split_of(SplitSettings(test=0.5), np.zeros(1000))
     positions = np.flatnonzero(splits == "test")

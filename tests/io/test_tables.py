@@ -248,3 +248,17 @@ def test_joined_columns_say_where_they_come_from() -> None:
     assert both.texts("x").tolist() == ["2", "", "1"]
     assert both.where("x", np.array([True, False, True])) == "p.csv rows 2, 1 [x]"
     assert both.where("id", np.array([2])) == "m.csv row 3 [id]"
+
+
+def test_categories_that_no_row_has_are_no_levels(folder: Path) -> None:
+    frame = pd.DataFrame({"a": pd.Categorical(["b", "b"], categories=["a", "b", "c"])})
+    assert frame_table(frame).encode("a")[0] == ("b",)
+    frame.to_parquet(folder / "cat.parquet")
+    assert read_table(folder / "cat.parquet").encode("a")[0] == ("b",)
+
+
+def test_another_separator_is_suspected(folder: Path) -> None:
+    (folder / "semi.csv").write_text("image;label\na;b\n")
+    problem = read_table(folder / "semi.csv").problem("label", "data.label")
+    assert problem is not None
+    assert "is it separated by ';'?" in problem.message

@@ -109,18 +109,18 @@ def test_one_row_groups(random_decisions: Make, classes: int) -> None:
     assert min(seen.values()) > 10
 
 
-@pytest.mark.parametrize("digits", [None, 2])
-@pytest.mark.parametrize("classes", [2, 5])
+# torchmetrics casts multiclass scores to float32, whose bin edges are others: no rounded scores there
+@pytest.mark.parametrize(("classes", "digits"), [(2, None), (2, 2), (5, None)])
 def test_torchmetrics_calibration(random_decisions: Make, classes: int, digits: int | None) -> None:
     torch = pytest.importorskip("torch")
     from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
     decisions = random_decisions(n=800, classes=classes, digits=digits, seed=11)
     scores = decisions.scores.copy()
-    # scores of exactly 0, 1 and on the edges of bins, as saturated models give
+    # scores of exactly 0 and 1, and on the edges of bins, as saturated models give
     scores[:40] = np.eye(classes)[np.arange(40) % classes]
-    scores[40:56, 0], scores[40:56, 1] = np.arange(16) / 15, 1 - np.arange(16) / 15
-    scores[40:56, 2:] = 0
+    if classes == 2:
+        scores[40:56, 0], scores[40:56, 1] = np.arange(16) / 15, 1 - np.arange(16) / 15
     decisions = Decisions(decisions.task, decisions.label, decisions.predicted, scores, None, decisions.attributes)
     for one in estimates(decisions, "ece"):
         mask = rows_of(decisions, one)

@@ -85,7 +85,9 @@ def _class_gaps(facts: Facts) -> Table | None:
         return f"{facts.say((gap.metric, gap.class_name))} across {words.breakdown(gap.attribute)}"
 
     ratios: Sequence[Gap] = [g for g in gaps if g.kind == "ratio"]
-    table = panels.gap_table(shown, ratios, "Widest gaps of single classes, by the lower end of their interval", say)
+    table = panels.gap_table(
+        facts, shown, ratios, "Widest gaps of single classes, by the lower end of their interval", say
+    )
     return replace(table, notes=(*table.notes, *left_out), heading="Gaps of single classes")
 
 

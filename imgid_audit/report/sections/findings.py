@@ -46,7 +46,7 @@ def build(facts: Facts) -> Findings | None:
     found = facts.result.findings
     if not found:
         return None
-    tally = Counter(f.status for f in found)
+    tally: Counter[str] = Counter(f.status for f in found)
     said = [f"{numbers.count(tally[s])} {words.FINDING_WORDS[s].lower()}" for s in STATUSES if tally[s]]
     order = sorted(found, key=lambda f: (STATUSES.index(f.status), SEVERITIES.index(f.severity), f.code))
     lead = f"Of {numbers.plural(len(found), 'check')}: {', '.join(said)}. What did not run is listed with its reason."
@@ -88,11 +88,15 @@ def _words(value: Any) -> str:
     if isinstance(value, float):
         return numbers.decimal(value) if math.isfinite(value) else "not finite"
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_words(item)}" for key, item in value.items()) or "none"
+        return "; ".join(_entry(key, item) for key, item in sorted(value.items(), key=str)) or "none"
     if isinstance(value, list | tuple):
         nested = any(isinstance(item, Mapping | list | tuple) for item in value)
         return (" | " if nested else ", ").join(_words(item) for item in value) or "none"
     return "none" if value is None else str(value)
+
+
+def _entry(key: object, item: Any) -> str:
+    return f"{key} ({_words(item)})" if isinstance(item, Mapping) else f"{key}: {_words(item)}"
 
 
 SECTION = Section("findings", "Findings of checks", "What the checks found, and which could not run.", build)

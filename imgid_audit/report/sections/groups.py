@@ -68,6 +68,7 @@ def gaps_of(facts: Facts, attribute: str) -> Table:
         return facts.say(series)
 
     return panels.gap_table(
+        facts,
         [gap for gap in facts.gaps(attribute) if wanted(gap)],
         [gap for gap in facts.gaps(attribute, "ratio") if wanted(gap)],
         f"Gaps across {words.breakdown(attribute)}",

@@ -13,8 +13,8 @@ from imgid_audit.report.section import Section
 MOST = 12
 """Items of one kind that are named; the rest is counted."""
 
-MOST_GROUPS = 40
-"""Groups and reasons that are listed; the rest is counted."""
+MOST_GROUPS = 60
+"""Groups that are listed; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,42 +58,47 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _undefined_estimates(facts: Facts) -> tuple[str, ...]:
-    """Undefined estimates gathered by group and reason, with the metrics that they concern."""
-    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    """Undefined estimates gathered by group, with their reasons and the metrics that they concern."""
+    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for e in facts.result.evaluation.estimates:
         if isinstance(e.value, Undefined):
-            reason = e.value.reason or words.UNDEFINED_WORDS[e.value.kind]
-            places[str(e.slice), reason].append(words.metric(e.metric))
+            places[str(e.slice)].append((_reason(e.value), words.metric(e.metric)))
     return _gathered(places, len(facts.metrics))
 
 
 def _undefined_gaps(facts: Facts) -> tuple[str, ...]:
-    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for gap in facts.result.evaluation.gaps:
         if isinstance(gap.value, Undefined):
-            reason = gap.value.reason or words.UNDEFINED_WORDS[gap.value.kind]
             where = f"{words.breakdown(gap.attribute)} ({gap.kind})"
-            places[where, reason].append(words.metric(gap.metric))
+            places[where].append((_reason(gap.value), words.metric(gap.metric)))
     return _gathered(places, 0)
 
 
-def _gathered(places: dict[tuple[str, str], list[str]], metrics: int) -> tuple[str, ...]:
-    """A line a group and reason; `metrics` is how many make "every metric"."""
-    items = [f"{where}: {reason} ({_listed(found, metrics)})." for (where, reason), found in places.items()]
+def _reason(value: Undefined) -> str:
+    return value.reason or words.UNDEFINED_WORDS[value.kind]
+
+
+def _gathered(places: dict[str, list[tuple[str, str]]], metrics: int) -> tuple[str, ...]:
+    """A line a place; `metrics` is how many make "every metric"."""
+    items = []
+    for where, found in places.items():
+        reasons = _named([reason for reason, _ in found], 0, "; ")
+        concerned = _named([metric for _, metric in found], metrics, ", ")
+        items.append(f"{where}: {reasons} ({concerned}; {numbers.plural(len(found), 'number')}).")
     if len(items) > MOST_GROUPS:
         rest = numbers.count(len(items) - MOST_GROUPS)
-        items = [*items[:MOST_GROUPS], f"{rest} more groups and reasons. {tables.ELSEWHERE}"]
+        items = [*items[:MOST_GROUPS], f"{rest} more groups. {tables.ELSEWHERE}"]
     return tuple(items)
 
 
-def _listed(found: list[str], metrics: int) -> str:
+def _named(found: list[str], every: int, between: str) -> str:
+    """Each of the found once; the first dozen where there are more, and how many are not named."""
     names = tuple(dict.fromkeys(found))
-    some = ", ".join(names[:MOST])
-    if len(names) == metrics > 1:
-        some = "every metric"
-    elif len(names) > MOST:
-        some = f"{some} and {numbers.count(len(names) - MOST)} more"
-    return some if len(found) == len(names) else f"{some}; {numbers.plural(len(found), 'number')} in all"
+    if len(names) == every > 1:
+        return "every metric"
+    more = f"{between}{numbers.count(len(names) - MOST)} more" if len(names) > MOST else ""
+    return between.join(names[:MOST]) + more
 
 
 def _checks(facts: Facts) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ def _reading(facts: Facts) -> tuple[Fact, ...]:
         Fact(
             "Verdicts",
             "Met: every compared pair's one-sided bound is inside the tolerance. Broken: a bound that allows for all "
-            f"comparisons is outside it. Otherwise inconclusive: the data cannot tell.{needs}",
+            "comparisons is outside it. Otherwise inconclusive: the data cannot tell. The bounds printed with a rule "
+            f"are the very ones that decided.{needs}",
         ),
         Fact("p-values", "Test that all groups are equal, adjusted over the whole audit (Holm 1979)."),
         Fact("Rounding", "0 % and 100 % are printed only where they are exact; halves are rounded to the even digit."),

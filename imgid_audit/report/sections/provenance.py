@@ -33,7 +33,9 @@ class Provenance:
 def build(facts: Facts) -> Provenance:
     """Payload of the section. The result's `run` block (time, place) is not in it: it differs between equal runs."""
     known = facts.result.provenance
-    groups = [FactGroup("SHA-256 hashes", tuple(Fact(_term(k), v, True) for k, v in audited.hashes(known).items()))]
+    groups = [
+        FactGroup("SHA-256 hashes", tuple(Fact(_term(k), v, True) for k, v in sorted(audited.hashes(known).items())))
+    ]
     others = {key: value for key, value in known.items() if key != "hashes"}
     plain = {key: value for key, value in others.items() if not isinstance(value, Mapping)}
     nested = {key: value for key, value in others.items() if isinstance(value, Mapping)}
@@ -52,8 +54,8 @@ def _term(key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return "not known"
+    if value is None or value == "":
+        return "–"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgid_audit.core.result import Gap, Undefined, Verdict
+from imgid_audit.core.slices import Slice
 from imgid_audit.report import audited, numbers, tables, words
 from imgid_audit.report.blocks import Fact, StatusKind
 from imgid_audit.report.facts import Facts
@@ -87,7 +88,7 @@ def build(facts: Facts) -> Verdicts:
 
 def _conclusion(facts: Facts) -> tuple[str, StatusKind, str]:
     """Headline, colour and explanation of the whole policy."""
-    tally = Counter(v.status for v in facts.result.evaluation.verdicts)
+    tally: Counter[str] = Counter(v.status for v in facts.result.evaluation.verdicts)
     policy = facts.result.settings.get("policy") or {}
     warns = policy.get("on_inconclusive") == "warn"
     total = tally.total()
@@ -223,9 +224,14 @@ def _gap_line(facts: Facts, gap: Gap) -> GapLine:
         f"{series} across {words.breakdown(gap.attribute)}",
         tables.gap_value(gap),
         level + tables.gap_interval(gap),
-        f"{best} {words.group(gap.best)}, {worst} {words.group(gap.worst)}",
+        f"{best} {_sized(facts, gap.best)}, {worst} {_sized(facts, gap.worst)}",
         "" if gap.p_adjusted is None else f"adjusted {numbers.p_value(gap.p_adjusted)}",
     )
+
+
+def _sized(facts: Facts, of: Slice | None) -> str:
+    size = facts.size(of)
+    return f"{words.group(of)} ({size})" if size else words.group(of)
 
 
 SECTION = Section("verdicts", "Verdicts", "The verdicts in plain words, what was audited, the widest gaps.", build)

@@ -1,0 +1,370 @@
+"""What an evaluation holds, and the laws that it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from imgid_audit.core.errors import InputError
+from imgid_audit.core.factor import Factor
+from imgid_audit.core.policy import EvaluationSpec, IntervalSpec, Policy, Rule
+from imgid_audit.core.predictions import Decisions
+from imgid_audit.core.result import Evaluation, Undefined
+from imgid_audit.core.slices import TOTAL, Slice
+from imgid_audit.core.task import Task
+from imgid_audit.evaluation import breakdown, breakdowns, evaluate
+from imgid_audit.metrics import METRICS
+
+Make = Callable[..., Decisions]
+QUICK = IntervalSpec(draws=100)
+
+
+def take(decisions: Decisions, rows: np.ndarray) -> Decisions:
+    return replace(
+        decisions,
+        label=decisions.label[rows],
+        predicted=decisions.predicted[rows],
+        scores=None if decisions.scores is None else decisions.scores[rows],
+        subject=None if decisions.subject is None else decisions.subject.take(rows),
+        attributes=tuple(factor.take(rows) for factor in decisions.attributes),
+    )
+
+
+def numbers(evaluation: Evaluation) -> dict[tuple[object, ...], tuple[float, ...] | Undefined]:
+    """Every estimate's numbers by what it is of."""
+    found = {}
+    for one in evaluation.estimates:
+        key = (one.metric, one.class_name, frozenset(one.slice.key.items()))
+        assert key not in found
+        if isinstance(one.value, Undefined):
+            found[key] = one.value
+        else:
+            found[key] = (one.value, one.interval.low, one.interval.high, one.n, one.support, one.subjects or 0)
+    return found
+
+
+def agree(one: Evaluation, two: Evaluation) -> None:
+    left, right = numbers(one), numbers(two)
+    assert left.keys() == right.keys()
+    for key, value in left.items():
+        if isinstance(value, Undefined):
+            assert value == right[key]
+        else:
+            assert_allclose(value, right[key], atol=1e-9, err_msg=str(key))
+
+
+@pytest.mark.parametrize("subjects", [None, 30])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_everything_asked_for_is_there_once(random_decisions: Make, classes: int, subjects: int | None) -> None:
+    decisions = random_decisions(n=200, classes=classes, subjects=subjects)
+    crossed = ("attribute 0", "attribute 1")
+    found = evaluate(decisions, EvaluationSpec(METRICS.names, (crossed,), QUICK))
+    slices = 1 + 3 + 2 + 6
+    per_class = 1 if classes == 2 else classes
+    whole = sum(1 for metric in METRICS if not metric.per_class)
+    macro = sum(1 for metric in METRICS if metric.macro) if classes > 2 else 0
+    one_slice = whole + macro + per_class * (len(METRICS) - whole)
+    assert len(found.estimates) == slices * one_slice
+    assert len(numbers(found)) == len(found.estimates)
+    criteria = 3 if classes == 2 else 0
+    assert len(found.gaps) == 3 * 2 * (one_slice + criteria)
+    assert {gap.attribute for gap in found.gaps} == {"attribute 0", "attribute 1", "attribute 0*attribute 1"}
+    assert found.reliability[0].slice == TOTAL
+    assert len(found.reliability) == 1 + 3 + 2
+    assert found.confusion.sum() == 200
+    for one in found.estimates:
+        assert (one.subjects is None) == (subjects is None)
+        if not isinstance(one.value, Undefined):
+            assert one.interval.low <= one.value <= one.interval.high
+            assert one.interval.low < one.interval.high
+            assert one.interval.level == 0.95
+    for gap in found.gaps:
+        if not isinstance(gap.value, Undefined):
+            assert gap.interval.low <= gap.value <= gap.interval.high
+            assert gap.p_value <= gap.p_adjusted <= 1
+            assert "Bonferroni" in gap.interval.method
+
+
+def test_breakdowns() -> None:
+    task = Task("binary", ("n", "p"), "p")
+    zeros = np.zeros(4, dtype=np.int32)
+    first = Factor("a", ("x", "y", "unseen"), np.array([1, 0, 1, 0], dtype=np.int32))
+    second = Factor("b", ("u", "v"), np.array([0, 0, 1, 0], dtype=np.int32))
+    decisions = Decisions(task, zeros, zeros, None, None, (first, second))
+    total, one, two, crossed = breakdowns(decisions, (("a", "b"),))
+    assert total.slices == (TOTAL,)
+    assert [where.levels for where in one.slices] == [("x",), ("y",), ("unseen",)]
+    assert two.name == "b"
+    assert crossed.name == "a*b"
+    assert [where.levels for where in crossed.slices] == [("x", "u"), ("y", "u"), ("y", "v")]
+    assert crossed.codes.tolist() == [1, 0, 2, 0]
+    assert breakdown(decisions, ("b", "a")).slices[0] == Slice(("b", "a"), ("u", "x"))
+    found = evaluate(decisions, EvaluationSpec(("accuracy",), intervals=QUICK))
+    unseen = next(e for e in found.estimates if e.slice.levels == ("unseen",))
+    assert unseen.value == Undefined("empty", "no rows")
+    assert (unseen.n, unseen.support, unseen.interval) == (0, 0, None)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), classes=st.sampled_from([2, 3]), subjects=st.sampled_from([None, 12]))
+def test_order_of_rows_does_not_matter(random_decisions: Make, seed: int, classes: int, subjects: int | None) -> None:
+    """Neither to values nor to intervals; a bootstrap over rows sees only profiles."""
+    decisions = random_decisions(n=70, classes=classes, subjects=subjects, seed=seed, digits=2)
+    spec = EvaluationSpec(METRICS.names, intervals=QUICK)
+    order = np.random.default_rng(seed).permutation(len(decisions))
+    agree(evaluate(decisions, spec), evaluate(take(decisions, order), spec))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_numbering_of_levels_and_classes_does_not_matter(random_decisions: Make, seed: int) -> None:
+    decisions = random_decisions(n=80, classes=3, subjects=15, seed=seed)
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(3)  # class order[k] becomes k
+    back = np.argsort(order).astype(np.int32)
+    levels = [generator.permutation(len(factor.levels)) for factor in decisions.attributes]
+    renumbered = replace(
+        decisions,
+        task=Task("multiclass", tuple(decisions.task.labels[k] for k in order)),
+        label=back[decisions.label],
+        predicted=back[decisions.predicted],
+        scores=decisions.scores[:, order],
+        attributes=tuple(
+            Factor(f.name, tuple(f.levels[i] for i in p), np.argsort(p).astype(np.int32)[f.codes])
+            for f, p in zip(decisions.attributes, levels, strict=True)
+        ),
+    )
+    spec = EvaluationSpec(METRICS.names, intervals=IntervalSpec(draws=60))
+    agree(evaluate(decisions, spec), evaluate(renumbered, spec))
+
+
+def test_merging_levels_of_rows_gives_the_total(random_decisions: Make) -> None:
+    """A level that holds everyone has the total's estimates; so has an intersection with it."""
+    decisions = random_decisions(n=150, classes=3, subjects=20)
+    everyone = Factor("everyone", ("all",), np.zeros(150, dtype=np.int32))
+    decisions = replace(decisions, attributes=(everyone, decisions.attributes[0]))
+    spec = EvaluationSpec(METRICS.names, (("everyone", "attribute 0"),), IntervalSpec(draws=0))
+    found = numbers(evaluate(decisions, spec))
+    for (metric, name, where), value in found.items():
+        if ("everyone", "all") in where:
+            assert value == found[metric, name, where - {("everyone", "all")}]
+
+
+def test_results_do_not_depend_on_what_else_is_asked(random_decisions: Make) -> None:
+    for subjects in (None, 25):
+        decisions = random_decisions(n=150, classes=3, subjects=subjects)
+        together = numbers(evaluate(decisions, EvaluationSpec(METRICS.names, (), QUICK)))
+        for name in ("balanced_accuracy", "f1", "ece", "auroc"):
+            alone = numbers(evaluate(decisions, EvaluationSpec((name,), (), QUICK)))
+            for key, value in alone.items():
+                assert value == together[key]
+
+
+def test_seed_draws_and_level_act(random_decisions: Make) -> None:
+    decisions = random_decisions(n=150)
+
+    def interval(spec: IntervalSpec) -> tuple[float, float]:
+        found = evaluate(decisions, EvaluationSpec(("balanced_accuracy",), (), spec)).estimates[0].interval
+        return found.low, found.high
+
+    assert interval(QUICK) == interval(QUICK)
+    assert interval(QUICK) != interval(IntervalSpec(draws=100, seed=1))
+    assert interval(QUICK) != interval(IntervalSpec(draws=200))
+    wide, narrow = interval(IntervalSpec(0.99, 2000)), interval(IntervalSpec(0.8, 2000))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize("subjects", [None, 60])
+def test_bootstrap_against_resampled_rows(random_decisions: Make, subjects: int | None) -> None:
+    """Quantiles of macro recall and macro F1 as a loop over drawn rows gives them."""
+    from sklearn.metrics import f1_score, recall_score
+
+    decisions = random_decisions(n=400, classes=3, subjects=subjects, seed=4)
+    spec = EvaluationSpec(("recall", "f1"), (), IntervalSpec(0.9, 2000))
+    found = {e.metric: e for e in evaluate(decisions, spec).estimates if e.class_name is None and e.slice == TOTAL}
+    generator = np.random.default_rng(9)
+    members = None if subjects is None else [np.flatnonzero(decisions.subject.codes == i) for i in range(subjects)]
+    replicates = []
+    for _ in range(600):
+        if members is None:
+            rows = generator.integers(0, 400, 400)
+        else:
+            rows = np.concatenate([members[i] for i in generator.integers(0, subjects, subjects)])
+        label, predicted = decisions.label[rows], decisions.predicted[rows]
+        replicates.append(
+            [recall_score(label, predicted, average="macro"), f1_score(label, predicted, average="macro")]
+        )
+    for i, metric in enumerate(("recall", "f1")):
+        values = np.array(replicates)[:, i]
+        expected = np.quantile(values, [0.05, 0.95])
+        # Monte-Carlo error of a 5 % quantile from 600 draws: about 0.085 standard deviations
+        assert_allclose([found[metric].interval.low, found[metric].interval.high], expected, atol=0.3 * values.std())
+        assert "bootstrap over " + ("rows" if subjects is None else "subjects") in found[metric].interval.method
+
+
+def test_calibration_bootstrap_against_resampled_rows(random_decisions: Make) -> None:
+    decisions = random_decisions(n=300, seed=6)
+    one = evaluate(decisions, EvaluationSpec(("ece",), (), IntervalSpec(0.9, 2000))).estimates[0]
+    positive = decisions.scores[:, 1]
+    generator = np.random.default_rng(2)
+    values = []
+    for _ in range(1500):
+        rows = generator.integers(0, 300, 300)
+        excess = np.bincount(np.floor(positive[rows] * 15).astype(int), positive[rows] - decisions.label[rows], 15)
+        values.append(np.abs(excess).sum() / 300)
+    low, high = np.quantile(values, [0.05, 0.95])
+    expected = max(0, 2 * one.value - high), max(one.value, 2 * one.value - low)
+    assert_allclose([one.interval.low, one.interval.high], expected, atol=0.3 * np.std(values))
+
+
+def test_without_draws_intervals_are_close_to_the_bootstraps(random_decisions: Make) -> None:
+    for subjects in (None, 80):
+        decisions = random_decisions(n=1500, classes=3, subjects=subjects, levels=(2,))
+        names = ("balanced_accuracy", "f1", "precision", "specificity", "false_positive_rate")
+        drawn = evaluate(decisions, EvaluationSpec(names, (), IntervalSpec(draws=2000))).estimates
+        closed = evaluate(decisions, EvaluationSpec(names, (), IntervalSpec(draws=0))).estimates
+        for one, two in zip(drawn, closed, strict=True):
+            if one.class_name is None:
+                width = one.interval.high - one.interval.low
+                assert_allclose(two.interval.high - two.interval.low, width, rtol=0.12, err_msg=one.metric)
+                assert two.interval.method.startswith("linearised")
+                assert one.interval.method.startswith("bootstrap")
+
+
+def test_perfect_predictions_still_have_intervals_with_width() -> None:
+    label = np.arange(24, dtype=np.int32) % 3
+    scores = np.eye(3)[label]
+    subject = Factor("s", tuple("abcdef"), np.repeat(np.arange(6, dtype=np.int32), 4))
+    group = Factor("g", ("x", "y"), (np.arange(24) // 12).astype(np.int32))
+    for who in (None, subject):
+        for draws in (0, 200):
+            decisions = Decisions(Task("multiclass", tuple("pqr")), label, label, scores, who, (group,))
+            found = evaluate(decisions, EvaluationSpec(METRICS.names, (), IntervalSpec(draws=draws)))
+            for one in found.estimates:
+                assert one.interval.low < one.interval.high, one
+            for gap in found.gaps:
+                if not isinstance(gap.value, Undefined):
+                    assert gap.interval.low <= gap.value <= gap.interval.high
+
+
+def test_one_subject_says_little() -> None:
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, 2, 40).astype(np.int32)
+    positive = generator.random(40)
+    decisions = Decisions(
+        Task("binary", ("n", "p"), "p"),
+        label,
+        (positive > 0.5).astype(np.int32),
+        np.column_stack([1 - positive, positive]),
+        Factor("s", ("only",), np.zeros(40, dtype=np.int32)),
+        (),
+    )
+    for one in evaluate(decisions, EvaluationSpec(METRICS.names, (), QUICK)).estimates:
+        assert one.subjects == 1
+        if METRICS[one.metric].bounds == (0.0, 1.0):
+            assert one.interval.high - one.interval.low > 0.6, one
+
+
+def test_reliability_curves(random_decisions: Make) -> None:
+    for classes in (2, 4):
+        decisions = random_decisions(n=500, classes=classes)
+        found = evaluate(decisions, EvaluationSpec(("ece",), (), IntervalSpec(draws=0)))
+        for curve in found.reliability:
+            estimate = next(e for e in found.estimates if e.slice == curve.slice)
+            assert curve.count.sum() == estimate.n
+            assert len(curve.edges) == len(curve.count) + 1 == 16
+            held = curve.count > 0
+            assert np.isnan(curve.mean_score[~held]).all()
+            error = (curve.count * np.abs(curve.mean_score - curve.frequency))[held].sum() / estimate.n
+            assert_allclose(error, estimate.value, atol=1e-12)
+    bare = random_decisions(n=50, scores=False)
+    assert evaluate(bare, EvaluationSpec(("ece",), (), QUICK)).reliability == ()
+
+
+def test_gap_needs_two_levels_and_a_ratio_something_to_divide_by(random_decisions: Make) -> None:
+    decisions = random_decisions(n=60, levels=(1, 2))
+    found = evaluate(decisions, EvaluationSpec(("recall", "auroc"), (), QUICK))
+    alone = [gap for gap in found.gaps if gap.attribute == "attribute 0"]
+    assert len(alone) == 2 * (2 + 3)
+    for gap in alone:
+        assert gap.value.kind == "not_applicable"
+        assert gap.interval is gap.best is gap.worst is gap.p_value is None
+    never = replace(decisions, predicted=np.zeros(60, dtype=np.int32))
+    gaps = {
+        (g.metric, g.kind): g for g in evaluate(never, EvaluationSpec((), (), QUICK)).gaps if g.attribute[-1] == "1"
+    }
+    assert gaps["demographic_parity", "difference"].value == 0
+    assert "no denominator" in gaps["demographic_parity", "ratio"].value.reason
+    assert gaps["equalized_odds", "ratio"].value.kind == "not_applicable"
+    bare = random_decisions(n=60, scores=False)
+    undefined = next(g for g in evaluate(bare, EvaluationSpec(("auroc",), (), QUICK)).gaps if g.metric == "auroc")
+    assert undefined.value == Undefined("not_applicable", "no scores")
+
+
+def test_adjusted_p_values_count_each_hypothesis_once(random_decisions: Make) -> None:
+    decisions = random_decisions(n=300, levels=(3,), seed=8)
+    found = evaluate(decisions, EvaluationSpec(("recall",), (), QUICK)).gaps
+    more = evaluate(decisions, EvaluationSpec(("recall", "false_negative_rate"), (), QUICK)).gaps
+    first, again = (next(g for g in gaps if g.metric == "recall") for gaps in (found, more))
+    assert first.p_adjusted == again.p_adjusted
+    complement = next(g for g in more if g.metric == "false_negative_rate")
+    assert_allclose(complement.p_value, first.p_value)
+    assert_allclose(complement.p_adjusted, first.p_adjusted)
+    assert complement.worst == first.worst
+
+
+def test_what_does_not_exist_is_named_all_at_once(random_decisions: Make) -> None:
+    rules = (
+        Rule("a", "recal", "max_gap", 0.1, ("attribute 0",)),
+        Rule("b", "recall", "max_gap", 0.1),
+        Rule("c", "recall", "min_value", 0.1, ("colour",)),
+        Rule("d", "equalized_odds", "min_value", 0.1, ("attribute 0",)),
+    )
+    spec = EvaluationSpec(("acuracy",), (("attribute 0", "shape"),), IntervalSpec(1.5, -1), Policy(rules))
+    with pytest.raises(InputError) as caught:
+        evaluate(random_decisions(n=20), spec)
+    said = str(caught.value)
+    assert len(caught.value.problems) == 8
+    for text in (
+        "'accuracy'",
+        "'recall'",
+        "'shape'",
+        "'colour'",
+        "max_gap compares levels",
+        "itself a gap",
+        "1.5",
+        "-1",
+    ):
+        assert text in said
+
+
+def test_no_rows_at_all_is_undefined_and_not_a_crash() -> None:
+    nobody = np.zeros(0, dtype=np.int32)
+    for classes in (2, 3):
+        labels = tuple("abc"[:classes])
+        task = Task("binary", labels, "b") if classes == 2 else Task("multiclass", labels)
+        for subject in (None, Factor("s", ("x",), nobody)):
+            decisions = Decisions(
+                task, nobody, nobody, np.zeros((0, classes)), subject, (Factor("g", ("x", "y"), nobody),)
+            )
+            rules = Policy((Rule("r", "recall", "max_gap", 0.1, ("g",)), Rule("t", "accuracy", "min_value", 0.5)))
+            found = evaluate(decisions, EvaluationSpec(METRICS.names, (("g",),), QUICK, rules))
+            assert all(isinstance(one.value, Undefined) for one in found.estimates)
+            assert all(isinstance(gap.value, Undefined) for gap in found.gaps)
+            assert [verdict.status for verdict in found.verdicts] == ["not_evaluated", "not_evaluated"]
+
+
+def test_many_classes_go_in_chunks(random_decisions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from imgid_audit.metrics import sample
+
+    decisions = random_decisions(n=300, classes=7, subjects=25)
+    spec = EvaluationSpec(METRICS.names, (), IntervalSpec(draws=0))
+    whole = evaluate(decisions, spec)
+    monkeypatch.setattr(sample, "CHUNK", 4 * 25 * 3 * 2)
+    agree(whole, evaluate(decisions, spec))
