@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgid_audit import __version__
-from imgid_audit.cli.guard import guarded
+from imgid_audit.cli.guard import close_stdout, guarded
 
 if TYPE_CHECKING:
     from imgid_audit.core.progress import Progress
@@ -79,7 +80,11 @@ def _finish(work: Callable[[Progress], Outcome], *, as_json: bool, quiet: bool) 
 
     with progress(quiet) as listener:
         outcome = work(listener)
-    show(outcome, as_json=as_json)
+    try:
+        show(outcome, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        close_stdout()  # the reader has seen enough (`| head`): the verdicts still decide the exit code
     raise typer.Exit(outcome.exit_code)
 
 

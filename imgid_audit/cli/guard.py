@@ -41,13 +41,17 @@ def guarded(command: Command) -> Command:
             stopped = StoppedError("stopped; what is finished is kept, and the same command resumes")
             raise typer.Exit(report(stopped, as_json)) from None
         except BrokenPipeError:
-            # The reader of stdout has seen enough (`| head`); nothing may be written there any more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            close_stdout()
             raise typer.Exit(0) from None
         except Exception as error:
             raise typer.Exit(report(error, as_json)) from None
 
     return run  # type: ignore[return-value]
+
+
+def close_stdout() -> None:
+    """Send what is still to be printed to nowhere: the reader of stdout has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: BaseException, as_json: bool = False) -> int:

@@ -368,3 +368,31 @@ def test_many_classes_go_in_chunks(random_decisions: Make, monkeypatch: pytest.M
     whole = evaluate(decisions, spec)
     monkeypatch.setattr(sample, "CHUNK", 4 * 25 * 3 * 2)
     agree(whole, evaluate(decisions, spec))
+
+
+def test_equalized_odds_hold_both_gaps_at_once(random_decisions: Make) -> None:
+    """Limits at a level adjusted for both families, and twice the smaller p-value."""
+    from imgid_audit.evaluation.breakdowns import breakdown as divide
+    from imgid_audit.metrics.rows import Rows
+    from imgid_audit.metrics.sample import Sample
+    from imgid_audit.stats.gaps import disparity
+
+    decisions = random_decisions(n=500, levels=(3,), seed=2)
+    spec = EvaluationSpec(("recall", "false_positive_rate"), (), IntervalSpec(draws=0))
+    found = {(gap.metric, gap.kind): gap for gap in evaluate(decisions, spec).gaps}
+    sample = Sample(Rows(decisions), divide(decisions, ("attribute 0",)), spec.intervals)
+    for kind in ("difference", "ratio"):
+        parts = []
+        for name in ("recall", "false_positive_rate"):
+            (measured,) = METRICS[name].measure(sample)
+            # two families of three pairs: each pair at 1 - 0.05 / 6
+            parts.append(disparity(measured.band, measured.defined, kind, 0.975, METRICS[name].better))
+        worst = max if kind == "difference" else min
+        odds, mean = found["equalized_odds", kind], found["equalized_odds_mean", kind]
+        expected = [worst(getattr(part, field) for part in parts) for field in ("value", "low", "high")]
+        assert_allclose([odds.value, odds.interval.low, odds.interval.high], expected)
+        expected = [np.mean([getattr(part, field) for part in parts]) for field in ("value", "low", "high")]
+        assert_allclose([mean.value, mean.interval.low, mean.interval.high], expected)
+        p = min(found["recall", kind].p_value, found["false_positive_rate", kind].p_value)
+        assert_allclose(odds.p_value, min(1, 2 * p))
+        assert odds.p_value == mean.p_value

@@ -11,6 +11,7 @@ from imgid_audit.core.factor import MISSING, Factor
 from imgid_audit.core.policy import EvaluationSpec, IntervalSpec, Policy, Rule
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import Undefined, Verdict
+from imgid_audit.core.slices import TOTAL
 from imgid_audit.core.task import Task
 from imgid_audit.evaluation import evaluate
 
@@ -198,6 +199,28 @@ def test_a_rule_without_class_holds_for_every_class(random_decisions: Make) -> N
     assert "no macro" in of("macro", "selection_rate").reason
     assert "no classes" in of("a", "accuracy").reason
     assert of(None, "accuracy").worst is not None
+
+
+def test_a_rule_over_classes_is_adjusted_for_them(random_decisions: Make) -> None:
+    decisions = random_decisions(n=900, classes=3, levels=(2,))
+    spec = IntervalSpec(draws=0)
+    alone, together = (
+        evaluate(
+            decisions,
+            EvaluationSpec((), (), spec, Policy((Rule("r", "recall", "max_value", 0.1, (), name),))),
+        ).verdicts[0]
+        for name in ("class 1", None)
+    )
+    recall = {
+        level: max(
+            (one for one in evaluate(decisions, EvaluationSpec(("recall",), (), IntervalSpec(level, 0))).estimates
+             if one.slice == TOTAL and one.class_name is not None and name in (None, one.class_name)),
+            key=lambda one: one.interval.low,
+        ).interval.low
+        for level, name in ((0.95, "class 1"), (1 - 0.05 / 3, None))
+    }  # fmt: skip
+    assert alone.low == pytest.approx(recall[0.95])
+    assert together.low == pytest.approx(recall[1 - 0.05 / 3])
 
 
 def test_not_applicable_is_not_evaluated() -> None:

@@ -134,3 +134,13 @@ def test_equal_groups_fail_rarely_and_gaps_at_the_tolerance_pass_rarely() -> Non
         for x in generator.binomial(60, 0.85, (draws, 6))
     )
     assert equal / draws < 0.03
+
+
+def test_values_fail_by_a_bound_adjusted_for_levels_and_pass_by_a_one_sided_one() -> None:
+    one = part([70, 95, 90], [100, 100, 100])
+    found = judge((one,), Requirement("min_value", 0.8, 0.95))
+    assert_allclose(found.failing, one.band.limits(1 - 0.05 / 3)[1].min())
+    assert_allclose(found.passing, one.band.limits(0.90)[0].min())
+    found = judge((one,), Requirement("max_value", 0.8, 0.95, families=2))
+    assert_allclose(found.failing, one.band.limits(1 - 0.05 / 6)[0].max())
+    assert_allclose(found.passing, one.band.limits(0.90)[1].max())
