@@ -16,10 +16,8 @@ BINS = 15
 
 
 def bin_edges() -> Floats:
-    """Edges of the bins, (BINS + 1,), exactly symmetric about one half as torch.linspace's are."""
-    index = np.arange(BINS + 1)
-    step = 1.0 / BINS
-    return np.where(index <= BINS // 2, index * step, 1.0 - (BINS - index) * step)
+    """Edges of the bins, (BINS + 1,), each k / BINS correctly rounded."""
+    return np.arange(BINS + 1) / BINS
 
 
 class Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from imgid_audit.checks import CHECKS, CheckContext, run_checks
 from imgid_audit.checks.base import percent
@@ -52,3 +53,14 @@ def test_percent_is_0_and_100_only_where_exact() -> None:
     assert percent(1e-6) == "0.0001 %"
     assert percent(1 - 1e-6) == "99.9999 %"
     assert percent(0.25) == "25.0 %"
+
+
+def test_the_documentation_has_a_section_for_every_check_and_its_parameters() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    assert [re.sub(r" ", "-", title.lower()) for title in sections] == [check.anchor for check in CHECKS]
+    for check, section in zip(CHECKS, sections.values(), strict=True):
+        for name, field in check.Params.model_fields.items():
+            assert f"`{name}`" in section
+            if field.default is not None:
+                assert f"{field.default:g}" in section

@@ -8,11 +8,13 @@ import itertools
 import re
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 
 from imgid_audit.core.result import AuditResult
+from imgid_audit.export import templates
 from imgid_audit.export.html_page import render_html
 from imgid_audit.export.templates import content_security_policy, environment, template_folder, visible
 from imgid_audit.report import WorstImage, WorstImages, build
@@ -227,3 +229,13 @@ def test_heat_cells_have_a_contrast_of_4_5() -> None:
 
 def test_the_policy_is_one_line_of_known_directives() -> None:
     assert re.fullmatch(r"[a-z\-' 0-9A-Z+/=:;]+", content_security_policy())
+
+
+def test_templates_are_the_packages_own_where_it_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel carries them inside the package; an editable install reads the checkout's."""
+    package = tmp_path / "imgid_audit"
+    package.mkdir()
+    monkeypatch.setattr(templates, "PACKAGE", package)
+    assert template_folder() == tmp_path / "templates"
+    (package / "templates").mkdir()
+    assert template_folder() == package / "templates"

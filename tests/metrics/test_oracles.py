@@ -120,7 +120,8 @@ def test_torchmetrics_calibration(random_decisions: Make, classes: int, digits: 
     # scores of exactly 0 and 1, and on the edges of bins, as saturated models give
     scores[:40] = np.eye(classes)[np.arange(40) % classes]
     if classes == 2:
-        scores[40:56, 0], scores[40:56, 1] = np.arange(16) / 15, 1 - np.arange(16) / 15
+        scores[40:56, 1] = np.tile([0.2, 0.4, 0.6, 0.8], 4)
+        scores[40:56, 0] = 1 - scores[40:56, 1]
     decisions = Decisions(decisions.task, decisions.label, decisions.predicted, scores, None, decisions.attributes)
     for one in estimates(decisions, "ece"):
         mask = rows_of(decisions, one)
