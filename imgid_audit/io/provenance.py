@@ -14,7 +14,6 @@ PACKAGES = (
     "imbalanced-learn",
     "imgid-audit",
     "jinja2",
-    "matplotlib",
     "numpy",
     "pandas",
     "pillow",
