@@ -1,10 +1,10 @@
 """Audits PyTorch image classifiers for bias and writes reports that people file.
 
-    import imgid_audit as ia
+import imgid_audit as ia
 
-    audit = ia.run("audit.yaml")
-    audit = ia.evaluate(frame, config)
-    audit.to_frame("estimates")
+audit = ia.run("audit.yaml")
+audit = ia.evaluate(frame, config)
+audit.to_frame("estimates")
 """
 
 from __future__ import annotations

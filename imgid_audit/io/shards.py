@@ -208,7 +208,10 @@ def _to_arrow(column: NDArray[Any]) -> pa.Array:
 
 
 def _from_parquet(data: bytes) -> dict[str, NDArray[Any]]:
-    table = pq.read_table(pa.BufferReader(data))
+    # On this thread alone: `read_table` hands the buffer to Arrow's own threads, and one that lets go
+    # of a Python object while the interpreter exits aborts the process (apache/arrow#34314).
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+        table = file.read(use_threads=False)
     return {name: _to_numpy(table.column(name)) for name in table.column_names}
 
 

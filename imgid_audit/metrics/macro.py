@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,21 @@ from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
 from imgid_audit.stats.units import correction
 
-if TYPE_CHECKING:
-    from imgid_audit.metrics.rates import RateMetric
+
+class Rate(Protocol):
+    """What a macro mean needs of a rate: see `rates.RateMetric`."""
+
+    @property
+    def events(self) -> tuple[int, ...]: ...
+    @property
+    def trials(self) -> tuple[int, ...]: ...
+    @property
+    def trials_of(self) -> str: ...
+    @property
+    def transform(self) -> Callable[[Floats], Floats] | None: ...
+    @property
+    def slope(self) -> Callable[[Floats], Floats] | None: ...
+    def band(self, sample: Sample) -> tuple[RateBand, NDArray[np.int64] | None]: ...
 
 
 def confusion_cells(classes: int) -> sparse.csr_array:
@@ -45,7 +59,7 @@ def outcomes(cells: Floats, classes: int) -> Floats:
     return out
 
 
-def mean_of_rates(metric: RateMetric, counts: Floats) -> Floats:
+def mean_of_rates(metric: Rate, counts: Floats) -> Floats:
     """The macro mean (...,) of cells (..., classes, 4); NaN where a class has no support."""
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = counts[..., list(metric.events)].sum(axis=-1) / counts[..., list(metric.trials)].sum(axis=-1)
@@ -54,7 +68,7 @@ def mean_of_rates(metric: RateMetric, counts: Floats) -> Floats:
         return np.asarray(rates.mean(axis=-1))
 
 
-def macro_mean(name: str, metric: RateMetric, sample: Sample) -> Measured:
+def macro_mean(name: str, metric: Rate, sample: Sample) -> Measured:
     """The mean of `metric` over all classes, with a bootstrap over subjects or row profiles.
 
     Without draws the interval is the linearised (delta method) one. Where replicates do not
@@ -79,7 +93,7 @@ def macro_mean(name: str, metric: RateMetric, sample: Sample) -> Measured:
     )
 
 
-def _replicates(metric: RateMetric, sample: Sample) -> Floats:
+def _replicates(metric: Rate, sample: Sample) -> Floats:
     classes = len(sample.task.labels)
     cells = (Addends(confusion_cells(classes)),)
     return sample.resample(
@@ -87,7 +101,7 @@ def _replicates(metric: RateMetric, sample: Sample) -> Floats:
     )
 
 
-def _linearised(metric: RateMetric, sample: Sample, closed: MeanBand, parts: RateBand) -> Band:
+def _linearised(metric: Rate, sample: Sample, closed: MeanBand, parts: RateBand) -> Band:
     """Standard error from each row's derivative, summed by subject: sum_k t'(p_k) (y_k - p_k m_k) / M_k."""
     classes = len(sample.task.labels)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -112,7 +126,7 @@ def _linearised(metric: RateMetric, sample: Sample, closed: MeanBand, parts: Rat
     return Choice(inside, student, closed)
 
 
-def _by_outcome(metric: RateMetric, per_event: Floats, per_trial: Floats) -> list[Floats]:
+def _by_outcome(metric: Rate, per_event: Floats, per_trial: Floats) -> list[Floats]:
     """The derivative of being each outcome of each class, (slices, classes), in the order of the outcomes."""
     nothing = np.zeros_like(per_event)
     return [
@@ -121,7 +135,7 @@ def _by_outcome(metric: RateMetric, per_event: Floats, per_trial: Floats) -> lis
     ]
 
 
-def _influence_table(metric: RateMetric, per_event: Floats, per_trial: Floats) -> Floats:
+def _influence_table(metric: Rate, per_event: Floats, per_trial: Floats) -> Floats:
     """The derivative of a row of each label and prediction, (slices, classes, classes).
 
     A row is a true negative of every class but its label and its call, so it differs from the sum
@@ -136,7 +150,7 @@ def _influence_table(metric: RateMetric, per_event: Floats, per_trial: Floats) -
 
 
 def _row_influence(
-    metric: RateMetric,
+    metric: Rate,
     label: NDArray[np.int32],
     predicted: NDArray[np.int32],
     keys: NDArray[np.intp],

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from imgid_audit.core.factor import Factor
-from imgid_audit.core.manifest import SPLITS, Manifest
+from imgid_audit.core.manifest import SPLITS, Manifest, Status
 from imgid_audit.io.shards import ShardStore
 from imgid_audit.vision.infer import predict, rows_to_predict
 from imgid_audit.vision.settings import ModelSettings, PredictSettings
@@ -32,7 +32,8 @@ def main(images: str, weights: str, out: str, shard_rows: str) -> None:
     settings = PredictSettings(device="cpu", batch_size=16, workers=1, shard_rows=int(shard_rows))
     store = ShardStore(Path(out), "the key", rows_to_predict(manifest), settings.shard_rows)
     predictions = predict(manifest, Path(images), model, settings, store)
-    print(int((predictions.status == 1).sum()), flush=True)
+    assert (predictions.status == Status.PREDICTED).all()
+    print("done", flush=True)
 
 
 if __name__ == "__main__":
