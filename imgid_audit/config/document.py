@@ -112,6 +112,7 @@ class _Builder:
             what = f"nested deeper than {MAX_DEPTH} blocks" if len(trail) > MAX_DEPTH else "too large for a config"
             raise InputError(Problem(self._line(node), f"is {what}"))
         self.document.places.setdefault(trail, self._line(node))
+        self._join_surrogates(node, trail)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, trail)
         if isinstance(node, yaml.SequenceNode):
@@ -137,6 +138,7 @@ class _Builder:
         if not isinstance(node, yaml.ScalarNode):
             self._complain(node, trail, "has a key that is a list or a block: keys are text")
             return None
+        self._join_surrogates(node, trail)
         kind = node.tag.rpartition(":")[2]
         if kind == "merge":
             self._complain(node, trail, "uses the merge key <<, which is not supported: write the keys out")
@@ -145,6 +147,16 @@ class _Builder:
             return str(node.value)
         self._complain(node, trail, f"has the key {node.value}, which YAML reads as {NOUNS.get(kind, kind)}: quote it")
         return None
+
+    def _join_surrogates(self, node: yaml.Node, trail: Trail) -> None:
+        """JSON writes a character beyond the basic plane as two escapes, which YAML leaves apart."""
+        if not isinstance(node, yaml.ScalarNode) or node.value.isascii():
+            return
+        try:
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._complain(node, trail, "has half of a character that is written as two escapes: write both")
+            node.value = ""
 
     def _scalar(self, node: yaml.Node, trail: Trail) -> Any:
         try:

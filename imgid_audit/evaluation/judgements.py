@@ -110,12 +110,16 @@ def _answer(
     for one, mask in zip(measured, defined, strict=True):
         if mask.sum() < least:
             return Answer("not_evaluated", _too_few(one, kept, least), None, None)
+        if not _comparable(rule, one, mask):
+            return Answer("not_evaluated", f"{what}: every level is 0; the ratio has no denominator", None, None)
     supported = [mask & (one.support >= policy.min_support) for one, mask in zip(measured, defined, strict=True)]
     lacking = kept & ~np.logical_and.reduce(supported)
     asked = _requirement(rule, len(measured), classes, intervals)
-    parts = tuple(Part(one.band, mask) for one, mask in zip(measured, supported, strict=True) if mask.sum() >= least)
+    pairs = list(zip(measured, supported, strict=True))
+    usable = [(one, mask) for one, mask in pairs if mask.sum() >= least and _comparable(rule, one, mask)]
+    parts = tuple(Part(one.band, mask) for one, mask in usable)
     whole = len(parts) == len(measured)
-    held = tuple(one for one, mask in zip(measured, supported, strict=True) if mask.sum() >= least)
+    held = tuple(one for one, _ in usable)
     weak = _weak_text(lacking, measured, policy.min_support)
     if not parts or (asked.mean and not whole):
         needed = _support_needed(lacking, measured, policy.min_support)
@@ -144,6 +148,11 @@ def _answer(
 def _requirement(rule: Rule, parts: int, classes: int, intervals: IntervalSpec) -> Requirement:
     mean = rule.metric in CRITERIA and CRITERIA[rule.metric].how == "mean"
     return Requirement(rule.kind, rule.tolerance, intervals.level, parts * classes, mean)
+
+
+def _comparable(rule: Rule, measured: Measured, used: Mask) -> bool:
+    """Whether the rule's quantity exists on the used levels: a ratio needs one that is above 0."""
+    return rule.kind != "min_ratio" or bool(measured.value[used].max() > 0)
 
 
 def _asks_upper(rule: Rule) -> bool:

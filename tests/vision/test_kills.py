@@ -19,7 +19,7 @@ from imgid_audit.vision.transforms import InputTransform
 from imgid_audit.vision.weights import save_weights
 
 DRIVER = Path(__file__).with_name("predict_driver.py")
-SIDE = 64
+SIDE = 32
 
 
 class Runs:
@@ -92,6 +92,7 @@ def test_killed_again_and_again_it_still_gets_there(world: Callable, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_twenty_kills_over_3000_images(world: Callable, tmp_path: Path) -> None:
     """Twenty runs, each killed at a random moment of its work and resumed."""
     runs = Runs(world(3000, size=SIDE).root, tmp_path, shard_rows=100)
