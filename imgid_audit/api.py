@@ -61,11 +61,13 @@ def run(config: ConfigLike, *, out: str | Path | None = None, trust_model_code: 
     """Everything that the config asks for, as ``imgid-audit run`` does it, in its run folder."""
     from imgid_audit import pipeline
     from imgid_audit.io.run_folder import RunFolder
+    from imgid_audit.pipeline.steps import kept_decisions
 
     place = None if out is None else Path(out)
     outcome = pipeline.run(_config(config), out=place, trust_model_code=trust_model_code)
     assert outcome.result is not None
-    return Audit(outcome.result, RunFolder.existing(outcome.folder).read_decisions(), outcome.folder)
+    decisions = kept_decisions(RunFolder.existing(outcome.folder), outcome.result)
+    return Audit(outcome.result, decisions, outcome.folder)
 
 
 def evaluate(predictions: pd.DataFrame | str | Path, config: ConfigLike) -> Audit:

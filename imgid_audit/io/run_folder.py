@@ -110,13 +110,24 @@ class RunFolder:
         """The manifest as it was kept; `InputError` where it was not."""
         return kept_manifest.from_bytes(self._bytes(self.manifest), str(self.manifest))
 
-    def write_decisions(self, decisions: Decisions) -> None:
-        """Keep what metrics read, without row ids, as ``cells.parquet``."""
-        atomic.write_bytes(self.cells, kept_decisions.to_bytes(decisions))
+    def write_decisions(self, decisions: Decisions) -> str:
+        """Keep what metrics read, without row ids, as ``cells.parquet``; the sha256 of its bytes."""
+        data = kept_decisions.to_bytes(decisions)
+        atomic.write_bytes(self.cells, data)
+        return hashlib.sha256(data).hexdigest()
 
-    def read_decisions(self) -> Decisions:
-        """The decisions as they were kept (rows in another order where there are no scores)."""
-        return kept_decisions.from_bytes(self._bytes(self.cells), str(self.cells))
+    def read_decisions(self, sha256: str) -> Decisions:
+        """The decisions as they were kept (rows in another order where there are no scores).
+
+        `sha256` is what `write_decisions` returned: `InputError` where the file has other bytes, so
+        that a damaged one gives neither a crash nor a plausible number.
+        """
+        data = self._bytes(self.cells)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise InputError(
+                Problem(str(self.cells), "is not what audit.json was computed from: evaluate the run again")
+            )
+        return kept_decisions.from_bytes(data, str(self.cells))
 
     def _bytes(self, path: Path) -> bytes:
         try:

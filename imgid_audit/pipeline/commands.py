@@ -44,8 +44,8 @@ def run(
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
         training = steps.train_step(job)
         predictions = steps.predict_step(job)
-        result, decisions = steps.evaluate_step(job, predictions, training)
-        files = write_report(job, result, images=steps.pictures(job, predictions, decisions))
+        result = steps.evaluate_step(job, predictions, training)
+        files = write_report(job, result, images=steps.pictures(job, predictions))
         return Outcome(result, job.folder.path, files, exit_code(result, config.policy.policy()))
 
 
@@ -79,7 +79,7 @@ def evaluate(
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
         predictions = steps.stored_predictions(job)
         training = steps.finished_training(job) if config.trains else None
-        result, _ = steps.evaluate_step(job, predictions, training)
+        result = steps.evaluate_step(job, predictions, training)
         files = write_report(job, result, formats=("json",))
         return Outcome(result, job.folder.path, files, exit_code(result, config.policy.policy()))
 
@@ -92,7 +92,7 @@ def report(
         result = read_audit(job.folder.audit)
         images = None
         if config.report.worst_images:
-            images = steps.pictures(job, steps.stored_predictions(job), job.folder.read_decisions())
+            images = steps.pictures(job, steps.stored_predictions(job))
         return Outcome(result, job.folder.path, write_report(job, result, images=images), 0)
 
 
@@ -102,7 +102,8 @@ def gate(folder: Path, policy: Path | None = None) -> Outcome:
     The outcome's result is the run's own with the verdicts of that policy.
     """
     kept = RunFolder.existing(folder)
-    config, decisions, result = load_config(kept.config), kept.read_decisions(), read_audit(kept.audit)
+    config, result = load_config(kept.config), read_audit(kept.audit)
+    decisions = steps.kept_decisions(kept, result)
     chosen = config.policy.policy()
     if policy is not None:
         chosen = load_policy(policy, task=decisions.task, attributes=[f.name for f in decisions.attributes])

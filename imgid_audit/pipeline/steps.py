@@ -18,6 +18,7 @@ from imgid_audit.core.result import AuditResult, DataAccount
 from imgid_audit.core.task import Task
 from imgid_audit.evaluation import decide, evaluate, find_operating_point, given_operating_point
 from imgid_audit.io.provenance import provenance
+from imgid_audit.io.run_folder import RunFolder
 from imgid_audit.io.shards import ShardStore
 from imgid_audit.pipeline.inputs import Inputs, weights_path
 from imgid_audit.pipeline.job import Job
@@ -153,6 +154,12 @@ def keep_rows(job: Job, predictions: Predictions) -> None:
     job.folder.write_manifest(with_outcomes(job.inputs, predictions), image_sha256=job.inputs.image_sha256)
 
 
+def decided(config: Config, inputs: Inputs, predictions: Predictions) -> Decisions:
+    """The test rows' decisions, in manifest order, at the operating point that the config asks for."""
+    point = operating_point(config, inputs.task, inputs.manifest, predictions)
+    return decide(inputs.task, inputs.manifest, predictions, point)
+
+
 def operating_point(config: Config, task: Task, manifest: Manifest, predictions: Predictions) -> OperatingPoint | None:
     """The threshold that the config gives, or that its criterion picks on val; None: argmax."""
     asked = config.operating_point
@@ -169,18 +176,26 @@ def operating_point(config: Config, task: Task, manifest: Manifest, predictions:
     return find_operating_point(task, manifest.label.codes[rows], predictions.scores[rows], asked.at, asked.value)
 
 
-def evaluate_step(job: Job, predictions: Predictions, training: TrainingRecord | None) -> tuple[AuditResult, Decisions]:
+def evaluate_step(job: Job, predictions: Predictions, training: TrainingRecord | None) -> AuditResult:
     """Assess the predictions, and keep the rows with their status and the cells."""
     job.progress.step("evaluate")
     keep_rows(job, predictions)
     result, decisions = assess(job.config, job.inputs, predictions, training, job.place())
-    job.folder.write_decisions(decisions)
-    return result, decisions
+    hashes = {**result.provenance["hashes"], "cells": job.folder.write_decisions(decisions)}
+    return replace(result, provenance={**result.provenance, "hashes": hashes})
 
 
-def pictures(job: Job, predictions: Predictions, decisions: Decisions) -> WorstImages | None:
+def kept_decisions(folder: RunFolder, result: AuditResult) -> Decisions:
+    """The decisions that `result` was computed from, as the run folder keeps them."""
+    return folder.read_decisions(str(result.provenance.get("hashes", {}).get("cells", "")))
+
+
+def pictures(job: Job, predictions: Predictions) -> WorstImages | None:
     """The worst errors as pictures, where the config opts in."""
     count = job.config.report.worst_images
+    if not count:
+        return None
+    decisions = decided(job.config, job.inputs, predictions)
     return worst_images(job.inputs.manifest, predictions, decisions, job.inputs.root, count)
 
 
@@ -193,8 +208,7 @@ def assess(
 ) -> tuple[AuditResult, Decisions]:
     """Estimates, gaps, verdicts and findings of the test rows. Touches no disk."""
     rows = with_outcomes(inputs, predictions)
-    point = operating_point(config, inputs.task, inputs.manifest, predictions)
-    decisions = decide(inputs.task, inputs.manifest, predictions, point)
+    decisions = decided(config, inputs, predictions)
     evaluation = evaluate(decisions, config.evaluation_spec())
     context = CheckContext(
         task=inputs.task,

@@ -413,6 +413,14 @@ def test_what_is_no_config_at_all(text: str, expected: str, tmp_path: Path) -> N
     assert any(problem.startswith(expected) for problem in found), "\n".join(found)
 
 
+def test_characters_that_json_writes_as_two_escapes_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "audit.yaml"
+    path.write_text(GOOD.replace("name: audit", r'name: "a \ud83d\ude00"'), encoding="utf-8")
+    assert load_config(path).name == "a \N{GRINNING FACE}"
+    (half, *_) = problems(GOOD.replace("name: audit", r'name: "a \ud83d"'), tmp_path)
+    assert half.startswith("audit.yaml:1 [name] has half of a character")
+
+
 def test_documents_that_would_explode_are_refused(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     for depth in range(1, 12):

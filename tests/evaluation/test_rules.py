@@ -233,6 +233,24 @@ def test_not_applicable_is_not_evaluated() -> None:
     assert answer(decisions, Rule("r", "recall", "max_gap", 0.1, ("group",), "macro")).status == "not_evaluated"
 
 
+def test_a_ratio_of_levels_that_are_all_0_is_no_number() -> None:
+    impact = Rule("r", "recall", "min_ratio", 0.8, ("group",))
+    verdict = answer(cohort(("F", 0, 40, 10, 50), ("M", 0, 50, 10, 50)), impact)
+    assert verdict.status == "not_evaluated"
+    assert verdict.observed is None
+    assert "no denominator" in verdict.reason
+    # the only level above 0 has too little support to be compared
+    weak = answer(cohort(("F", 0, 40, 10, 50), ("M", 0, 50, 10, 50), ("X", 3, 1, 1, 1)), impact)
+    assert weak.status == "inconclusive"
+    assert weak.observed is None
+    assert "group = X (4)" in weak.reason
+    # one class of two parts: the recalls are 0, the false positive rates are not
+    odds = answer(
+        cohort(("F", 0, 40, 10, 50), ("M", 0, 50, 20, 40)), Rule("r", "equalized_odds", "min_ratio", 0.8, ("group",))
+    )
+    assert odds.status == "not_evaluated"
+
+
 def test_any_metric_over_any_combination(random_decisions: Make) -> None:
     decisions = random_decisions(n=900, levels=(2, 2))
     across = ("attribute 1", "attribute 0")

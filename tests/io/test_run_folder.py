@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -231,10 +232,14 @@ def test_distinct_rows_of_columns_too_many_to_pack() -> None:
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet"])
 def test_damaged_files_are_errors_with_advice(tmp_path: Path, content: bytes) -> None:
     folder = RunFolder.open(tmp_path, "k")
+    digest = hashlib.sha256(content).hexdigest()
     with pytest.raises(InputError, match="has not come so far"):
-        folder.read_decisions()
+        folder.read_decisions(digest)
     folder.cells.write_bytes(content)
     folder.manifest.write_bytes(content)
-    for read in (folder.read_decisions, folder.read_manifest):
-        with pytest.raises(InputError, match="is damaged"):
-            read()
+    with pytest.raises(InputError, match="is damaged"):
+        folder.read_manifest()
+    with pytest.raises(InputError, match="is damaged"):
+        folder.read_decisions(digest)
+    with pytest.raises(InputError, match="evaluate the run again"):
+        folder.read_decisions("another")

@@ -88,6 +88,16 @@ def test_gate_applies_another_policy_with_other_metrics_and_intersections(folder
     assert (verdict.rule, verdict.status) == ("floor", "pass")
 
 
+def test_gate_refuses_cells_that_were_changed(folder: Path):
+    pipeline.run(config_in(folder), out=folder / "run")
+    cells = folder / "run" / "cells.parquet"
+    data = bytearray(cells.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    cells.write_bytes(bytes(data))
+    with pytest.raises(InputError, match="evaluate the run again"):
+        pipeline.gate(folder / "run")
+
+
 def test_a_changed_policy_evaluates_in_place_and_other_data_does_not(folder: Path):
     pipeline.run(config_in(folder), out=folder / "run")
     loose = {"rules": [{"id": "loose", "metric": "recall", "across": "group", "max_gap": 0.99}]}

@@ -1,8 +1,14 @@
-"""Predicts a folder of images as one process that tests may kill: `predict_driver.py IMAGES WEIGHTS OUT SHARD_ROWS`."""
+"""Predicts a folder of images in processes that tests may kill: `predict_driver.py IMAGES WEIGHTS SHARD_ROWS`.
+
+Imports once; then, for each line on stdin that names a folder, forks a process that predicts into
+it. Prints that process's id, and its exit status once it has ended.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +30,30 @@ def manifest_of(folder: Path) -> Manifest:
     return Manifest(names, label, Factor("split", SPLITS, zeros), (), None, names, zeros.astype(np.int8), nothing)
 
 
-def main(images: str, weights: str, out: str, shard_rows: str) -> None:
+def run(images: Path, weights: Path, shard_rows: int, out: Path) -> None:
     torch.set_num_threads(1)
-    manifest = manifest_of(Path(images))
-    model = load_model(ModelSettings(), Path(weights), 3)
-    print("ready", flush=True)
-    settings = PredictSettings(device="cpu", batch_size=16, workers=1, shard_rows=int(shard_rows))
-    store = ShardStore(Path(out), "the key", rows_to_predict(manifest), settings.shard_rows)
-    predictions = predict(manifest, Path(images), model, settings, store)
+    manifest = manifest_of(images)
+    model = load_model(ModelSettings(), weights, 3)
+    settings = PredictSettings(device="cpu", batch_size=16, workers=1, shard_rows=shard_rows)
+    store = ShardStore(out, "the key", rows_to_predict(manifest), settings.shard_rows)
+    predictions = predict(manifest, images, model, settings, store)
     assert (predictions.status == Status.PREDICTED).all()
-    print("done", flush=True)
+
+
+def main(images: str, weights: str, shard_rows: str) -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                run(Path(images), Path(weights), int(shard_rows), Path(line.rstrip("\n")))
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,42 +26,60 @@ SIDE = 32
 
 
 class Runs:
-    """Starts the driver on one world and one model, whole or killed."""
+    """Runs of one world and one model, each a process of its own; a context manager."""
 
     def __init__(self, images: Path, folder: Path, shard_rows: int) -> None:
         torch.manual_seed(0)
-        self.images, self.folder, self.shard_rows = images, folder, shard_rows
-        self.weights = folder / "weights.safetensors"
+        weights = folder / "weights.safetensors"
         model = build_model(ModelSettings(input=InputSettings(size=SIDE)), 3)
-        save_weights(model, self.weights, ("a", "b", "c"), InputTransform(SIDE), "smallcnn")
+        save_weights(model, weights, ("a", "b", "c"), InputTransform(SIDE), "smallcnn")
+        command = [sys.executable, str(DRIVER), str(images), str(weights), str(shard_rows)]
+        self._driver = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def start(self, out: Path) -> subprocess.Popen[str]:
-        command = [sys.executable, str(DRIVER), *map(str, (self.images, self.weights, out, self.shard_rows))]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
+    def __enter__(self) -> Runs:
+        return self
 
-    def whole(self, out: Path) -> tuple[str, float]:
-        """Run to the end; the digest of what it left, and the seconds it worked after its imports."""
-        process = self.start(out)
-        begun = time.monotonic()
-        assert process.stdout is not None
-        assert process.stdout.readline() == "done\n"
-        seconds = time.monotonic() - begun
-        process.communicate(timeout=300)
-        assert process.returncode == 0  # the way out counts too: an abort there would be the exit code
-        return digest(out), seconds
+    def __exit__(self, *_: object) -> None:
+        self._driver.communicate(timeout=60)
 
-    def killed(self, out: Path, after: float) -> bool:
-        """SIGKILL `after` seconds from the end of its imports; whether it had work left."""
-        process = self.start(out)
-        try:
-            process.wait(after)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        rest, _ = process.communicate()
-        return "done" not in rest
+    def whole(self, out: Path) -> str:
+        """Run to the end; the digest of what it left."""
+        self._start(out)
+        assert self._answer() == 0
+        return digest(out)
+
+    def killed(self, out: Path, shards: int, delay: float) -> bool:
+        """SIGKILL `delay` seconds after `out` holds `shards` more shards; whether that came before its end."""
+        wanted = count(out) + shards
+        process = self._start(out)
+        while count(out) < wanted and alive(process):
+            time.sleep(0.001)
+        time.sleep(delay)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        return self._answer() == -signal.SIGKILL
+
+    def _start(self, out: Path) -> int:
+        assert self._driver.stdin is not None
+        self._driver.stdin.write(f"{out}\n")
+        self._driver.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._driver.stdout is not None
+        return int(self._driver.stdout.readline())
+
+
+def count(folder: Path) -> int:
+    return len(list(folder.glob("*.parquet")))
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def digest(folder: Path) -> str:
@@ -71,35 +92,37 @@ def digest(folder: Path) -> str:
 
 def test_two_kills_over_200_images(world: Callable, tmp_path: Path) -> None:
     """The second kill falls into the resumed run."""
-    runs = Runs(world(200, size=SIDE).root, tmp_path, shard_rows=10)
-    clean, seconds = runs.whole(tmp_path / "clean")
-    out = tmp_path / "killed"
-    assert runs.killed(out, 0.3 * seconds)
-    runs.killed(out, 0.3 * seconds)
-    assert runs.whole(out)[0] == clean
+    with Runs(world(200, size=SIDE).root, tmp_path, shard_rows=10) as runs:
+        clean = runs.whole(tmp_path / "clean")
+        out = tmp_path / "killed"
+        assert runs.killed(out, 7, 0.002)
+        assert runs.killed(out, 5, 0.001)
+        assert 12 <= count(out) < 20
+        assert runs.whole(out) == clean
 
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_still_gets_there(world: Callable, tmp_path: Path) -> None:
-    """One folder, killed until it ends by itself."""
-    runs = Runs(world(1000, size=SIDE).root, tmp_path, shard_rows=50)
-    clean, seconds = runs.whole(tmp_path / "clean")
-    out, attempts = tmp_path / "killed", 0
-    while runs.killed(out, 0.4 * seconds):
-        attempts += 1
-        assert attempts < 50
-    assert digest(out) == clean
+    """One folder, killed after every second shard until it ends by itself."""
+    with Runs(world(1000, size=SIDE).root, tmp_path, shard_rows=50) as runs:
+        clean = runs.whole(tmp_path / "clean")
+        out, kills = tmp_path / "killed", 0
+        while runs.killed(out, 2, 0.0):
+            kills += 1
+            assert kills <= 10
+        assert kills >= 5
+        assert digest(out) == clean
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_twenty_kills_over_3000_images(world: Callable, tmp_path: Path) -> None:
-    """Twenty runs, each killed at a random moment of its work and resumed."""
-    runs = Runs(world(3000, size=SIDE).root, tmp_path, shard_rows=100)
-    clean, seconds = runs.whole(tmp_path / "clean")
-    fell = 0
-    for number, part in enumerate(np.random.default_rng(1).uniform(0, 0.95, 20)):
-        out = tmp_path / f"killed-{number}"
-        fell += runs.killed(out, part * seconds)
-        assert runs.whole(out)[0] == clean, f"kill {number} at {part:.0%} of the run"
-    assert fell >= 15
+    """Twenty runs of 30 shards, each killed at a random moment of its work and resumed."""
+    rng = np.random.default_rng(1)
+    with Runs(world(3000, size=SIDE).root, tmp_path, shard_rows=100) as runs:
+        clean = runs.whole(tmp_path / "clean")
+        fell = 0
+        for number in range(20):
+            out, shards, delay = tmp_path / f"killed-{number}", int(rng.integers(0, 29)), rng.uniform(0, 0.1)
+            fell += runs.killed(out, shards, delay)
+            assert runs.whole(out) == clean, f"kill {number}, {delay:.3f} s after {shards} shards"
+        assert fell >= 15
