@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 ConfigLike = Config | str | Path | Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Audit:
     """A result with the views that people ask for. `folder` is None until the audit is saved."""
 
     result: AuditResult
     decisions: Decisions
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        data, verdicts = self.result.data, self.result.evaluation.verdicts
+        statuses = ", ".join(f"{verdict.rule} {verdict.status}" for verdict in verdicts) or "no rules"
+        return f"<Audit {self.result.name!r}: {data.predicted} of {data.rows} rows predicted; {statuses}>"
 
     def to_frame(self, table: str = "estimates") -> pd.DataFrame:
         """A table of the result: ``estimates``, ``gaps``, ``verdicts`` or ``findings``."""

@@ -118,12 +118,14 @@ def init(
 
 @app.command()
 @guarded
-def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Validate config, tables and files; run nothing."""
     from imgid_audit import pipeline
     from imgid_audit.config import load_config
 
     summary = pipeline.check(load_config(config, overrides=overrides or ()))
+    if quiet and not as_json:
+        return
     if as_json:
         import json
 
@@ -174,11 +176,12 @@ def gate(
         typer.Option("--policy", metavar="FILE", help="Another policy (YAML).  [default: the run's own]"),
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Apply a policy to what a run has kept; change nothing."""
     from imgid_audit import pipeline
 
-    _finish(lambda _: pipeline.gate(run_folder, policy), as_json=as_json, quiet=True)
+    _finish(lambda _: pipeline.gate(run_folder, policy), as_json=as_json, quiet=quiet)
 
 
 @app.command("list")

@@ -68,8 +68,11 @@ def bin_codes(values: NDArray[np.float64], edges: tuple[float, ...]) -> Codes:
     return codes
 
 
-def note_near_levels(what: str, levels: Iterable[str], remarks: Remarks) -> None:
-    """Note levels that differ only by case or by blanks: probably one level written in two ways."""
+def note_near_levels(what: str, levels: Iterable[str], remarks: Remarks, *, named: bool = True) -> None:
+    """Note levels that differ only by case or by blanks: probably one level written in two ways.
+
+    `named` False counts them without saying which: notes are published, and subjects' ids must not be.
+    """
     every = list(levels)
     folded = pc.utf8_trim_whitespace(pc.utf8_lower(pa.array(every, pa.string()))).to_pylist()
     if len(set(folded)) == len(every):
@@ -78,6 +81,10 @@ def note_near_levels(what: str, levels: Iterable[str], remarks: Remarks) -> None
     for key, level in zip(folded, every, strict=True):
         groups.setdefault(key, []).append(level)
     near = [group for group in groups.values() if len(group) > 1]
+    if not named:
+        count = sum(map(len, near))
+        remarks.note(f"{what}: {count} texts differ from another one only by case or blanks and are kept apart")
+        return
     shown = "; ".join(listed(group) for group in near[:3])
     more = f"; and {len(near) - 3} more" if len(near) > 3 else ""
     remarks.note(f"{what}: these differ only by case or blanks and are kept apart: {shown}{more}")

@@ -53,10 +53,21 @@ def read_manifest(
     remarks = Remarks()
     table = read_source(path, data, remarks)
     table_columns(table, data, remarks, images=need_images)
-    raise_all(remarks.problems)
     root = image_root(data, folder)
+    if remarks.problems:
+        _look_further(table, data, remarks, root if need_images else None)
+    raise_all(remarks.problems)
     manifest = build_manifest(table, data, labels, id_column(table, data), remarks, root if need_images else None)
     return ManifestRead(manifest, tuple(remarks.notes), table.names, path, root)
+
+
+def _look_further(table: Table, data: DataSettings, remarks: Remarks, root: Path | None) -> None:
+    """Add what is wrong with ids and images, where columns lack and no manifest can be built."""
+    named_by = id_column(table, data)
+    if named_by is not None and table.usable(named_by):
+        _ids(table, named_by, remarks)
+    if root is not None and table.usable(data.image):
+        check_images(table, data.image, table.texts(data.image), root, remarks)
 
 
 def manifest_path(data: DataSettings, folder: Path) -> Path:
@@ -195,7 +206,7 @@ def _subject(table: Table, data: DataSettings, remarks: Remarks) -> Factor | Non
     if data.subject is None:
         return None
     levels, codes = table.encode(data.subject)
-    note_near_levels("subject", levels, remarks)
+    note_near_levels("subject", levels, remarks, named=False)
     return Factor(data.subject, levels, codes)
 
 

@@ -57,6 +57,18 @@ class RunFolder:
             atomic.write_text(path / KEY, f"{key}\n")
         return cls(path)
 
+    def forget_if_bare(self) -> None:
+        """Remove the key where the run left no model, predictions, cells or audit: nothing was run."""
+        made = (self.audit, self.cells, *self.model.glob("*"), *self.predictions.glob("*.parquet"))
+        if not any(path.exists() for path in made):
+            self.manifest.unlink(missing_ok=True)
+            for folder in (self.predictions, self.model):
+                if folder.is_dir():
+                    for path in folder.iterdir():
+                        path.unlink()
+                    folder.rmdir()
+            (self.path / KEY).unlink(missing_ok=True)
+
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
         """The folder of a run that was made before; `InputError` where there is none. Changes nothing."""

@@ -96,6 +96,9 @@ class DataSettings(Settings):
         for name in self.attributes:
             if not name or "*" in name:
                 raise problem_at("must have a name without `*`, which joins intersections", "attributes", name)
+            if self.subject is not None and (self.attributes[name].column or name) == self.subject:
+                message = f"takes the subject column {self.subject!r}: every subject's id would be published as a level"
+                raise problem_at(message, "attributes", name)
         return self
 
     @model_validator(mode="after")

@@ -71,6 +71,9 @@ def mean_of_rates(metric: Rate, counts: Floats) -> Floats:
 def macro_mean(name: str, metric: Rate, sample: Sample) -> Measured:
     """The mean of `metric` over all classes, with a bootstrap over subjects or row profiles.
 
+    Undefined where a class has no rows in the slice (its precision or F1 would be 0 or 1 by
+    whatever was called it), or no rows that count.
+
     Without draws the interval is the linearised (delta method) one. Where replicates do not
     differ, or too few are defined, it is MOVER of the classes' closed-form limits.
     """
@@ -86,7 +89,10 @@ def macro_mean(name: str, metric: Rate, sample: Sample) -> Measured:
         band = _linearised(metric, sample, closed, parts)
     support = parts.trials.astype(np.int64)
     what = "no " + metric.trials_of.format("").replace(" ''", "") + ":"
-    reasons = macro_reasons(support, sample.task.labels, what)
+    labelled = np.asarray(sample.counts[..., (TP, FN)].sum(axis=-1))
+    absent = macro_reasons(labelled, sample.task.labels, "no rows of class:")
+    empty = macro_reasons(support, sample.task.labels, what)
+    reasons = tuple(one or two for one, two in zip(absent, empty, strict=True))
     held = None if subjects is None else np.asarray(subjects.min(axis=1))
     return Measured(
         name, None, sample.breakdown, band, reasons, sample.n, np.asarray(support.min(axis=1)), held, sample.sampled

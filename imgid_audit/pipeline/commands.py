@@ -15,7 +15,7 @@ from imgid_audit.evaluation import evaluate as evaluate_decisions
 from imgid_audit.export import read_audit
 from imgid_audit.io.run_folder import RunFolder
 from imgid_audit.pipeline import steps
-from imgid_audit.pipeline.inputs import Inputs, read_inputs
+from imgid_audit.pipeline.inputs import Inputs, read_inputs, weights_path
 from imgid_audit.pipeline.job import open_job
 from imgid_audit.pipeline.writing import write_report
 
@@ -124,8 +124,17 @@ def demo(folder: Path, *, progress: Progress = SILENT) -> Outcome:
 
 
 def check(config: Config) -> CheckSummary:
-    """Validate everything that the config names and say what would be audited; runs nothing."""
+    """Validate everything that the config names and say what would be audited; runs nothing.
+
+    Weights are loaded into their architecture, unless loading them would run code.
+    """
     inputs = read_inputs(config)
+    weights = weights_path(config)
+    if weights is not None and config.model is not None:
+        from imgid_audit.vision.weights import kind_of, load_model
+
+        if kind_of(weights) in ("safetensors", "torch") or config.model.sha256 is None:
+            load_model(config.model, weights, len(inputs.task.labels))
     return CheckSummary((*_data_lines(config, inputs), *_plan_lines(config), *inputs.notes))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from imgid_audit.config import Config
-from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.core.errors import InputError, Problem, raise_all
 from imgid_audit.core.factor import Texts
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.predictions import Predictions
@@ -39,7 +39,21 @@ class Inputs:
 
 def read_inputs(config: Config) -> Inputs:
     """Read everything that the config names. Raises `InputError` with all that is wrong."""
-    return _read_predictions(config) if config.predictions is not None else _read_images(config)
+    inputs = _read_predictions(config) if config.predictions is not None else _read_images(config)
+    raise_all(_unmet(config, inputs))
+    return inputs
+
+
+def _unmet(config: Config, inputs: Inputs) -> Iterator[Problem]:
+    """What the config asks for and only the data can refuse."""
+    brought, task = inputs.brought, inputs.task
+    if config.operating_point is not None and brought is not None and brought.scores is None:
+        yield Problem("[operating_point]", "needs scores, and the predictions have labels alone: remove one of the two")
+    known = {None, "macro", *task.labels}
+    for index, rule in enumerate(config.policy.rules):
+        if rule.class_name not in known:
+            message = f"must be a label ({', '.join(task.labels[:10])}) or macro, got {rule.class_name!r}"
+            yield Problem(f"[policy > rules > {index} > class]", message)
 
 
 def _read_predictions(config: Config) -> Inputs:

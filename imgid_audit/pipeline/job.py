@@ -68,16 +68,22 @@ def open_job(config: Config, *, out: Path | None, progress: Progress, trust_mode
     with RunLock(path):
         folder = RunFolder.open(path, key)
         with stop_on_signals() as stop:
-            yield Job(config, inputs, folder, key, epoch(now), began, progress, stop, trust_model_code)
+            try:
+                yield Job(config, inputs, folder, key, epoch(now), began, progress, stop, trust_model_code)
+            except InputError:
+                folder.forget_if_bare()  # nothing was run: the mended config may use the same folder
+                raise
 
 
 def job_key(config: Config, inputs: Inputs) -> str:
     """Names what a run predicts: settings of task, data, model, train and predict, and all contents.
 
     Policy, metrics, intervals, checks and report are not part of it: changing them evaluates again
-    in place.
+    in place. Nor is `predict.max_failed`, which changes no prediction: a run that it stopped goes on
+    once it is raised.
     """
     plain = config.plain()
+    plain.get("predict", {}).pop("max_failed", None)
     settings = {name: plain[name] for name in ("task", "data", "model", "train", "predict") if name in plain}
     return run_key({"settings": settings, "hashes": dict(inputs.hashes)})
 

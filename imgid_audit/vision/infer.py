@@ -114,7 +114,7 @@ def require_few_failed(manifest: Manifest, predictions: Predictions, max_failed:
     raise StoppedError(
         f"{len(failed)} of {asked} images failed, more than predict.max_failed allows ({max_failed:g}): {first}"
         f"{f'; and {len(failed) - _SHOWN} more' if len(failed) > _SHOWN else ''}. "
-        "Predictions are kept: mend the images, or raise predict.max_failed"
+        "Predictions are kept: raise predict.max_failed to go on with them, or mend the images and run again"
     )
 
 
