@@ -83,10 +83,21 @@ def _header(path: Path, data: bytes) -> tuple[str, ...]:
     return names
 
 
+def _owned(data: bytes) -> pa.Buffer:
+    """The bytes in memory of Arrow's own.
+
+    Its threads may let go of a buffer while the interpreter exits, and letting go of a Python object
+    then aborts the process (apache/arrow#34314).
+    """
+    sink = pa.BufferOutputStream()
+    sink.write(data)
+    return sink.getvalue()
+
+
 def _names(path: Path, data: bytes, block: int) -> tuple[str, ...]:
     try:
         with csv.open_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(_owned(data)),
             read_options=csv.ReadOptions(block_size=block),
             parse_options=_parse_options(path, data, []),
             convert_options=csv.ConvertOptions(check_utf8=False),
@@ -106,7 +117,7 @@ def _parse(
     """The columns of these types, and the rows that have another number of cells than the header."""
     malformed: list[Any] = []
     table = csv.read_csv(
-        pa.BufferReader(data),
+        pa.BufferReader(_owned(data)),
         read_options=csv.ReadOptions(use_threads=threads, block_size=BLOCK),
         parse_options=_parse_options(path, data, malformed),
         convert_options=csv.ConvertOptions(

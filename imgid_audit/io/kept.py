@@ -29,10 +29,20 @@ def to_parquet(columns: dict[str, pa.Array], meta: dict[str, Any]) -> bytes:
     return data
 
 
+def table_of(data: bytes) -> pa.Table:
+    """The table in a Parquet file's bytes, read on this thread alone.
+
+    `pq.read_table` hands the buffer to Arrow's own threads, and one that lets go of a Python object
+    while the interpreter exits aborts the process (apache/arrow#34314).
+    """
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+        return file.read(use_threads=False)
+
+
 def from_parquet(data: bytes, source: str, format_version: int) -> tuple[pa.Table, dict[str, Any]]:
     """The table and its metadata; `InputError` where the file is damaged or of another version."""
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = table_of(data)
         meta = json.loads((table.schema.metadata or {})[_META])
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise InputError(Problem(source, "is damaged, or no file of a run: run the audit again")) from error

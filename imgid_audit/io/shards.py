@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.io import atomic
+from imgid_audit.io.kept import table_of
 
 FORMAT = 1
 LEDGER = "ledger.json"
@@ -208,10 +209,7 @@ def _to_arrow(column: NDArray[Any]) -> pa.Array:
 
 
 def _from_parquet(data: bytes) -> dict[str, NDArray[Any]]:
-    # On this thread alone: `read_table` hands the buffer to Arrow's own threads, and one that lets go
-    # of a Python object while the interpreter exits aborts the process (apache/arrow#34314).
-    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
-        table = file.read(use_threads=False)
+    table = table_of(data)
     return {name: _to_numpy(table.column(name)) for name in table.column_names}
 
 

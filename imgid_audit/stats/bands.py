@@ -227,3 +227,32 @@ class Choice:
 
     def scaled(self, factor: Floats) -> Choice:
         return replace(self, first=self.first.scaled(factor), second=self.second.scaled(factor))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wider:
+    """The union of two bands of one value: for approximations that fail in different places."""
+
+    first: Band
+    second: Band
+
+    @property
+    def value(self) -> Floats:
+        return self.first.value
+
+    def limits(self, level: float) -> Bounds:
+        a, b = self.first.limits(level), self.second.limits(level)
+        return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
+
+    def methods(self, level: float, /) -> Methods:
+        pairs = zip(self.first.methods(level), self.second.methods(level), strict=True)
+        return tuple(a if a == b else f"wider of {a} and {b}" for a, b in pairs)
+
+    def standard_error(self) -> Floats:
+        return np.fmax(self.first.standard_error(), self.second.standard_error())
+
+    def degrees(self) -> Floats:
+        return np.fmin(self.first.degrees(), self.second.degrees())
+
+    def scaled(self, factor: Floats) -> Wider:
+        return Wider(self.first.scaled(factor), self.second.scaled(factor))

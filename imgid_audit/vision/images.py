@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 try:
     from torchvision.io import ImageReadMode, decode_jpeg
@@ -66,6 +66,9 @@ def decode_bytes(data: bytes) -> torch.Tensor:
     """As `decode`, of a file's content."""
     if not data:
         raise UndecodableError("empty file")
+    # Other libraries switch this on for the whole process (WeasyPrint does when it is imported): half
+    # an image would then be predicted as if it were whole.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_bomb(image)

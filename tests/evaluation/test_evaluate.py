@@ -169,20 +169,21 @@ def test_results_do_not_depend_on_what_else_is_asked(random_decisions: Make) -> 
 def test_seed_draws_and_level_act(random_decisions: Make) -> None:
     decisions = random_decisions(n=150)
 
-    def interval(spec: IntervalSpec) -> tuple[float, float]:
-        found = evaluate(decisions, EvaluationSpec(("balanced_accuracy",), (), spec)).estimates[0].interval
+    def interval(spec: IntervalSpec, metric: str = "ece") -> tuple[float, float]:
+        found = evaluate(decisions, EvaluationSpec((metric,), (), spec)).estimates[0].interval
         return found.low, found.high
 
     assert interval(QUICK) == interval(QUICK)
     assert interval(QUICK) != interval(IntervalSpec(draws=100, seed=1))
     assert interval(QUICK) != interval(IntervalSpec(draws=200))
-    wide, narrow = interval(IntervalSpec(0.99, 2000)), interval(IntervalSpec(0.8, 2000))
-    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    for metric in ("balanced_accuracy", "recall", "auroc", "brier"):
+        wide, narrow = interval(IntervalSpec(0.99), metric), interval(IntervalSpec(0.8), metric)
+        assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 @pytest.mark.parametrize("subjects", [None, 60])
-def test_bootstrap_against_resampled_rows(random_decisions: Make, subjects: int | None) -> None:
-    """Quantiles of macro recall and macro F1 as a loop over drawn rows gives them."""
+def test_macro_means_against_resampled_rows(random_decisions: Make, subjects: int | None) -> None:
+    """Macro recall and macro F1 cover what a loop over drawn rows gives, and not much more."""
     from sklearn.metrics import f1_score, recall_score
 
     decisions = random_decisions(n=400, classes=3, subjects=subjects, seed=4)
@@ -202,10 +203,14 @@ def test_bootstrap_against_resampled_rows(random_decisions: Make, subjects: int 
         )
     for i, metric in enumerate(("recall", "f1")):
         values = np.array(replicates)[:, i]
-        expected = np.quantile(values, [0.05, 0.95])
+        low, high = np.quantile(values, [0.05, 0.95])
         # Monte-Carlo error of a 5 % quantile from 600 draws: about 0.085 standard deviations
-        assert_allclose([found[metric].interval.low, found[metric].interval.high], expected, atol=0.3 * values.std())
-        assert "bootstrap over " + ("rows" if subjects is None else "subjects") in found[metric].interval.method
+        near = 0.3 * values.std()
+        interval = found[metric].interval
+        assert interval.low < low + near
+        assert interval.high > high - near
+        assert interval.high - interval.low < 1.5 * (high - low)
+        assert "linearised" in interval.method
 
 
 def test_calibration_bootstrap_against_resampled_rows(random_decisions: Make) -> None:
@@ -223,18 +228,14 @@ def test_calibration_bootstrap_against_resampled_rows(random_decisions: Make) ->
     assert_allclose([one.interval.low, one.interval.high], expected, atol=0.3 * np.std(values))
 
 
-def test_without_draws_intervals_are_close_to_the_bootstraps(random_decisions: Make) -> None:
+def test_macro_means_need_no_draws(random_decisions: Make) -> None:
+    names = ("balanced_accuracy", "f1", "precision", "specificity", "false_positive_rate")
     for subjects in (None, 80):
-        decisions = random_decisions(n=1500, classes=3, subjects=subjects, levels=(2,))
-        names = ("balanced_accuracy", "f1", "precision", "specificity", "false_positive_rate")
-        drawn = evaluate(decisions, EvaluationSpec(names, (), IntervalSpec(draws=2000))).estimates
-        closed = evaluate(decisions, EvaluationSpec(names, (), IntervalSpec(draws=0))).estimates
-        for one, two in zip(drawn, closed, strict=True):
-            if one.class_name is None:
-                width = one.interval.high - one.interval.low
-                assert_allclose(two.interval.high - two.interval.low, width, rtol=0.12, err_msg=one.metric)
-                assert two.interval.method.startswith("linearised")
-                assert one.interval.method.startswith("bootstrap")
+        decisions = random_decisions(n=600, classes=3, subjects=subjects, levels=(2,))
+        drawn, closed = (
+            evaluate(decisions, EvaluationSpec(names, (), IntervalSpec(draws=draws))).estimates for draws in (200, 0)
+        )
+        assert drawn == closed
 
 
 def test_perfect_predictions_still_have_intervals_with_width() -> None:
