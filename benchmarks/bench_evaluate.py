@@ -60,27 +60,41 @@ def main() -> None:
     options = parser.parse_args()
     data = DataSettings(attributes={name: AttributeSettings() for name in LEVELS})
     spec = EvaluationSpec(METRICS.names, intervals=IntervalSpec(draws=0))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "predictions.parquet"
-        table(options.rows).to_parquet(path)
-        settings = PredictionsSettings(table=path.name)
-
-        def read() -> PredictionsRead:
-            return read_predictions(settings, data, Path(folder), kind="binary", positive="positive")
-
-        pandas_seconds = best(lambda: pd.read_parquet(path), options.repeats)
-        read_seconds = best(read, options.repeats)
-        found = read()
-        decisions = decide(found.task, found.manifest, found.predictions)
-        decide_seconds = best(lambda: decide(found.task, found.manifest, found.predictions), options.repeats)
-        evaluate_seconds = best(lambda: evaluate(decisions, spec), options.repeats)
-    ours = read_seconds + decide_seconds + evaluate_seconds
     print(f"{options.rows:,} rows, {len(LEVELS)} attributes, {len(METRICS)} metrics, draws 0")
-    print(f"pandas.read_parquet  {pandas_seconds:7.3f} s")
-    print(f"read_predictions     {read_seconds:7.3f} s")
-    print(f"decide               {decide_seconds:7.3f} s")
-    print(f"evaluate             {evaluate_seconds:7.3f} s")
-    print(f"ratio                {ours / pandas_seconds:7.2f}   (limit {LIMIT:g})")
+    frame = table(options.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        frame.to_csv(Path(folder) / "predictions.csv", index=False)
+        frame.to_parquet(Path(folder) / "predictions.parquet")
+        measure("predictions.csv", Path(folder), pd.read_csv, data, spec, options.repeats)
+        measure("predictions.parquet", Path(folder), pd.read_parquet, data, spec, options.repeats)
+
+
+def measure(
+    name: str,
+    folder: Path,
+    by_pandas: Callable[[Path], pd.DataFrame],
+    data: DataSettings,
+    spec: EvaluationSpec,
+    repeats: int,
+) -> None:
+    """Print the seconds of each part, and their sum against pandas reading the same file."""
+    settings = PredictionsSettings(table=name)
+
+    def read() -> PredictionsRead:
+        return read_predictions(settings, data, folder, kind="binary", positive="positive")
+
+    pandas_seconds = best(lambda: by_pandas(folder / name), repeats)
+    read_seconds = best(read, repeats)
+    found = read()
+    decisions = decide(found.task, found.manifest, found.predictions)
+    decide_seconds = best(lambda: decide(found.task, found.manifest, found.predictions), repeats)
+    evaluate_seconds = best(lambda: evaluate(decisions, spec), repeats)
+    ours = read_seconds + decide_seconds + evaluate_seconds
+    print(
+        f"{name:20s} pandas reads {pandas_seconds:.3f} s; read {read_seconds:.3f}, decide {decide_seconds:.3f}, ",
+        end="",
+    )
+    print(f"evaluate {evaluate_seconds:.3f} s; ratio {ours / pandas_seconds:.2f} (limit {LIMIT:g})")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ def _as_names(value: Any) -> Any:
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise problem_at(f"must not be blank, got {value!r}")
+    if len(value) > 2000:
+        raise problem_at(f"must have at most 2,000 characters, got {len(value):,}")
     return value
 
 

@@ -27,6 +27,7 @@ def read_attribute(table: Table, name: str, settings: AttributeSettings, remarks
     if settings.bins is None:
         levels, codes = table.encode(column)
         _refuse_reserved(table, column, levels, codes, remarks)
+        refuse_long(table, column, levels, codes, remarks)
         note_near_levels(f"attribute {name}", levels, remarks)
     else:
         levels, codes = _binned(table, column, settings.bins, remarks)
@@ -66,6 +67,20 @@ def bin_codes(values: NDArray[np.float64], edges: tuple[float, ...]) -> Codes:
     codes[values == edges[-1]] = len(edges) - 2
     codes[~((values >= edges[0]) & (values <= edges[-1]))] = -1
     return codes
+
+
+LONGEST = 300
+"""Characters of a label or level that a page can show; longer ones are free text, not categories."""
+
+
+def refuse_long(table: Table, column: str, levels: tuple[str, ...], codes: Codes, remarks: Remarks) -> None:
+    """Add a problem where texts are longer than `LONGEST`."""
+    long = np.array([len(level) > LONGEST for level in (*levels, "")], dtype=bool)[codes]
+    if long.any():
+        remarks.problem(
+            table.where(column, long),
+            f"is longer than {LONGEST} characters: this column holds free text, no categories",
+        )
 
 
 def note_near_levels(what: str, levels: Iterable[str], remarks: Remarks, *, named: bool = True) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imgid_audit.core.errors import InputError, Problem, raise_all
 from imgid_audit.core.factor import Codes, Factor, Texts
 from imgid_audit.core.manifest import Manifest, Status
-from imgid_audit.io.attributes import note_near_levels, read_attribute
+from imgid_audit.io.attributes import note_near_levels, read_attribute, refuse_long
 from imgid_audit.io.csvfile import Kind
 from imgid_audit.io.existence import check_images
 from imgid_audit.io.messages import Remarks, listed
@@ -180,6 +180,7 @@ def repeated_texts(texts: Texts) -> NDArray[np.bool_]:
 def _label(table: Table, data: DataSettings, labels: tuple[str, ...] | None, remarks: Remarks) -> Factor:
     levels, codes = table.encode(data.label)
     note_near_levels("label", levels, remarks)
+    refuse_long(table, data.label, levels, codes, remarks)
     if labels is None:
         return Factor("label", levels, codes)
     return Factor("label", labels, recode(table, data.label, (levels, codes), labels, remarks))

@@ -83,3 +83,11 @@ def test_levels_that_differ_by_case_or_blanks_stay_apart_and_are_noted() -> None
     assert levels == ("F", "F ", "M", "f")
     assert remarks.notes == ["attribute x: these differ only by case or blanks and are kept apart: 'F', 'F ', 'f'"]
     assert read(["F", "M"])[2].notes == []
+
+
+def test_free_text_is_no_category() -> None:
+    _, _, remarks = read(["a", "x" * 301, "b"])
+    (problem,) = remarks.problems
+    assert "row 2" in problem.where
+    assert "300 characters" in problem.message
+    assert not read(["a", "x" * 300])[2].problems

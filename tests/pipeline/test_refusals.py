@@ -1,0 +1,80 @@
+"""What only the data can refuse is refused before anything runs, and leaves the folder usable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgid_audit import pipeline
+from imgid_audit.config import Config, load_config
+from imgid_audit.core.errors import InputError
+from tests.tiny import predictions_config, predictions_table, tiny_config, write_tiny
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    predictions_table(tmp_path, scores=False)
+    return tmp_path
+
+
+def brought(folder: Path, **changes: object) -> Config:
+    return load_config(predictions_config(metrics=["recall"], **changes), folder=folder)
+
+
+def test_an_operating_point_needs_scores_and_check_says_so_too(folder: Path):
+    config = brought(folder, operating_point={"threshold": 0.5})
+    for command in (pipeline.check, lambda asked: pipeline.run(asked, out=folder / "run")):
+        with pytest.raises(InputError, match="needs scores"):
+            command(config)
+    assert not (folder / "run").exists()
+
+
+def test_a_rule_names_a_class_that_there_is(folder: Path):
+    task = {"type": "multiclass"}
+    rules = {"rules": [{"metric": "recall", "class": "maybe", "min_value": 0.5}]}
+    with pytest.raises(InputError, match="must be a label"):
+        pipeline.check(brought(folder, task=task, policy=rules))
+
+
+def test_subject_ids_are_in_no_note_and_no_attribute(folder: Path):
+    table = folder / "predictions.csv"
+    table.write_text(table.read_text().replace(",s1,", ",CANARY ,", 1).replace(",s1,", ",canary,", 1))
+    outcome = pipeline.run(brought(folder, report={"formats": ["html", "csv", "json"]}), out=folder / "run")
+    assert any("case or blanks" in note for note in outcome.result.notes)
+    for path in outcome.files:
+        assert "canary" not in path.read_text().lower()
+    with pytest.raises(InputError, match="would be published"):
+        brought(folder, data={"subject": "subject", "attributes": {"who": {"column": "subject"}}})
+
+
+def test_a_mended_config_may_use_the_folder_of_one_that_was_refused(tmp_path: Path):
+    write_tiny(tmp_path, rows=40)
+    trained = pipeline.train(load_config(tiny_config(train={"epochs": 1}), folder=tmp_path), out=tmp_path / "train")
+    (tmp_path / "right.safetensors").write_bytes(trained.files[0].read_bytes())
+    resnet = {"architecture": "resnet18", "weights": "right.safetensors"}
+    with pytest.raises(InputError):
+        pipeline.check(load_config(tiny_config(model=resnet), folder=tmp_path))
+    with pytest.raises(InputError):
+        pipeline.run(load_config(tiny_config(model=resnet), folder=tmp_path), out=tmp_path / "run")
+    right = {"architecture": "smallcnn", "weights": "right.safetensors"}
+    assert pipeline.run(load_config(tiny_config(model=right), folder=tmp_path), out=tmp_path / "run").result
+
+
+def test_raising_max_failed_goes_on_with_the_same_predictions(tmp_path: Path):
+    write_tiny(tmp_path, rows=40)
+    (tmp_path / "images" / "003.png").write_bytes(b"broken")
+    from imgid_audit.core.errors import StoppedError
+
+    for allowed, stops in ((0.0, True), (0.5, False)):
+        predict = {"shard_rows": 8, "device": "cpu", "max_failed": allowed}
+        config = load_config(tiny_config(predict=predict), folder=tmp_path)
+        if stops:
+            with pytest.raises(StoppedError, match="raise"):
+                pipeline.run(config, out=tmp_path / "run")
+            kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "run" / "predictions").glob("*.parquet")}
+        else:
+            pipeline.run(config, out=tmp_path / "run")
+            assert kept == {
+                path.name: path.stat().st_mtime_ns for path in (tmp_path / "run" / "predictions").glob("*.parquet")
+            }
