@@ -2,7 +2,7 @@
 # Install what is missing from the system, where that is possible without asking; else say how.
 # usage: system.sh report|browser
 #   report:  Pango, HarfBuzz and a font, without which WeasyPrint cannot make a PDF
-#   browser: Chromium, without which the browser tests are skipped (loudly)
+#   browser: Chromium and pdftotext, without which tests of pages are skipped (loudly)
 set -u
 
 missing=""
@@ -18,7 +18,8 @@ report)
     ;;
 browser)
     command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="chromium"
-    why="the browser tests are skipped without it"
+    command -v pdftotext >/dev/null || missing="$missing poppler-utils"
+    why="tests of pages in a browser and of the PDF's text are skipped without it"
     ;;
 *)
     echo "usage: $0 report|browser" >&2

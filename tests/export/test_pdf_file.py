@@ -9,13 +9,12 @@ import shutil
 import subprocess
 from functools import cache
 
+import pikepdf
 import pytest
 
 from imgid_audit.export.pdf_file import FetchRefusedError, pdf_of, render_pdf
 from imgid_audit.report import WorstImage, WorstImages, build
 from tests.report import factory
-
-pikepdf = pytest.importorskip("pikepdf")
 
 SMALL = factory.Plan(
     labels=("other", "covid19"),

@@ -112,7 +112,7 @@ def test_one_row_groups(random_decisions: Make, classes: int) -> None:
 # torchmetrics casts multiclass scores to float32, whose bin edges are others: no rounded scores there
 @pytest.mark.parametrize(("classes", "digits"), [(2, None), (2, 2), (5, None)])
 def test_torchmetrics_calibration(random_decisions: Make, classes: int, digits: int | None) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
     from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
     decisions = random_decisions(n=800, classes=classes, digits=digits, seed=11)
@@ -135,7 +135,7 @@ def test_torchmetrics_calibration(random_decisions: Make, classes: int, digits: 
 
 
 def test_torchmetrics_macro(random_decisions: Make) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
     from torchmetrics.functional import classification as tm
 
     decisions = random_decisions(n=700, classes=4, seed=5)
@@ -160,7 +160,8 @@ def test_torchmetrics_macro(random_decisions: Make) -> None:
 
 
 def test_fairlearn_groups_and_gaps(random_decisions: Make) -> None:
-    fairlearn = pytest.importorskip("fairlearn.metrics")
+    import fairlearn.metrics as fairlearn
+
     decisions = random_decisions(n=500, seed=7)
     group = decisions.attributes[0].texts()
     functions = {
