@@ -31,11 +31,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
+
+def _folder(text: str | Path) -> Path:
+    """A folder that was named; an empty text (an unset variable in a script) is not the working directory."""
+    if not str(text).strip():
+        raise typer.BadParameter("must name a folder, got an empty text")
+    return Path(text)
+
+
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The audit's YAML file.", show_default=False)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="The run folder.  [default: runs/NAME/KEY beside the config]"),
+    typer.Option(
+        "--out", metavar="DIR", parser=_folder, help="The run folder.  [default: runs/NAME/KEY beside the config]"
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -91,7 +101,9 @@ def _finish(work: Callable[[Progress], Outcome], *, as_json: bool, quiet: bool) 
 @app.command()
 @guarded
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", parser=_folder, help="Where to write it.")] = Path(
+        "demo"
+    ),
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

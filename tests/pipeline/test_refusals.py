@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,12 @@ def test_raising_max_failed_goes_on_with_the_same_predictions(tmp_path: Path):
             assert kept == {
                 path.name: path.stat().st_mtime_ns for path in (tmp_path / "run" / "predictions").glob("*.parquet")
             }
+
+
+@pytest.mark.parametrize("command", [["run", "audit.yaml"], ["demo"]])
+def test_an_empty_out_is_bad_usage_and_not_the_working_directory(command: list[str], tmp_path: Path):
+    arguments = [sys.executable, "-m", "imgid_audit.cli", *command, "--out", ""]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "must name a folder" in done.stderr
+    assert not list(tmp_path.iterdir())
