@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.core.factor import Codes
+from imgid_audit.core.factor import Codes, Counts, tally
 
 TP, FP, FN, TN = range(4)
 """Positions of the one-vs-rest outcomes on the last axis of `Cells.counts`."""
@@ -44,24 +44,26 @@ class Cells:
         return Cells(np.zeros((*shape, classes, 4), dtype=np.int64))
 
     @staticmethod
-    def count(label: Codes, predicted: Codes, units: Codes, n_units: int, classes: int) -> Cells:
+    def count(
+        label: Codes, predicted: Codes, units: Codes, n_units: int, classes: int, count: Counts | None = None
+    ) -> Cells:
         """Count rows into `n_units` disjoint units (slices, subjects, ...), shape (n_units, classes, 4).
 
         `label`, `predicted` and `units` have shape (n,); labels and predictions are in
-        [0, classes), units in [0, n_units).
+        [0, classes), units in [0, n_units). `count` (n,): rows that each entry stands for, None: 1.
         """
         shape = (n_units, classes)
         size = n_units * classes
 
-        def tally(codes: Codes, rows: NDArray[np.bool_] | slice) -> NDArray[np.int64]:
+        def held(codes: Codes, rows: NDArray[np.bool_] | slice) -> Counts:
             keys = units[rows].astype(np.int64) * classes + codes[rows]
-            return np.bincount(keys, minlength=size).reshape(shape)
+            return tally(keys, size, None if count is None else count[rows]).reshape(shape)
 
         everything = slice(None)
-        true_positive = tally(label, label == predicted)
-        positive = tally(label, everything)
-        called = tally(predicted, everything)
-        rows = np.bincount(units, minlength=n_units)[:, None]
+        true_positive = held(label, label == predicted)
+        positive = held(label, everything)
+        called = held(predicted, everything)
+        rows = tally(units, n_units, count)[:, None]
         counts = np.empty((*shape, 4), dtype=np.int64)
         counts[..., TP] = true_positive
         counts[..., FP] = called - true_positive

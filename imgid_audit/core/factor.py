@@ -16,6 +16,14 @@ OTHER = "(other)"
 
 Codes = NDArray[np.int32]
 Texts = NDArray[np.object_]
+Counts = NDArray[np.int64]
+
+
+def tally(codes: NDArray[np.integer[Any]], size: int, count: Counts | None = None) -> Counts:
+    """Rows of each code, (size,). `count` (n,): rows that each entry stands for, None: 1; exact below 2**53 rows."""
+    if count is None:
+        return np.bincount(codes, minlength=size).astype(np.int64, copy=False)
+    return np.bincount(codes, weights=count, minlength=size).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +45,10 @@ class Factor:
         """The same factor on a selection of rows (a mask or indices); levels are kept."""
         return Factor(self.name, self.levels, self.codes[rows])
 
-    def counts(self) -> NDArray[np.int64]:
-        """How many rows each level has, shape (levels,)."""
-        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.levels))
+    def counts(self, count: Counts | None = None) -> Counts:
+        """How many rows each level has, shape (levels,); `count` as in `tally`."""
+        coded = self.codes >= 0
+        return tally(self.codes[coded], len(self.levels), None if count is None else count[coded])
 
     def texts(self) -> Texts:
         """The level's text of every row, shape (n,); None where the code is -1."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.core.factor import Factor, Texts
+from imgid_audit.core.factor import Counts, Factor, Texts
 
 SPLITS = ("train", "val", "test", "adjust")
 """Levels of `Manifest.split`, in this order."""
@@ -34,6 +35,8 @@ class Manifest:
     - `subject`: None where the user declared no subject column
     - `images` (n,): paths as written in the table, None for a predictions-only audit
     - `status` (n,) of `Status` (PENDING or EXCLUDED here), `reason` (n,): text, '' where none
+    - `count` (n,): rows of the table that each entry stands for, where a large table of predictions
+      was read as its distinct rows (`ids` are then those of the first); None: one each
     """
 
     ids: Texts
@@ -44,9 +47,23 @@ class Manifest:
     images: Texts | None
     status: NDArray[np.int8]
     reason: Texts
+    count: Counts | None = None
 
     def __len__(self) -> int:
+        """Entries, each a row or several that are alike; `size` counts the table's rows."""
         return len(self.ids)
+
+    def size(self, entries: NDArray[Any] | None = None) -> int:
+        """Rows of the table, of all entries or of some (a mask or indices)."""
+        if self.count is not None:
+            return int(self.count.sum() if entries is None else self.count[entries].sum())
+        if entries is None:
+            return len(self)
+        return int(np.count_nonzero(entries)) if entries.dtype == bool else len(entries)
+
+    def counted(self, entries: NDArray[Any]) -> Counts | None:
+        """Rows of each of these entries (a mask or indices); None: one each."""
+        return None if self.count is None else self.count[entries]
 
     def rows(self, split: str) -> NDArray[np.intp]:
         """Indices of the rows of one split that are not excluded."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.core.predictions import OperatingPoint
+from imgid_audit.core.predictions import Costs, OperatingPoint
 from imgid_audit.core.slices import Slice
 from imgid_audit.core.task import Task
 
 UndefinedKind = Literal["empty", "below_minimum", "not_applicable", "suppressed"]
 GapKind = Literal["difference", "ratio"]
+Against = Literal["best", "overall", "reference"]
 VerdictStatus = Literal["pass", "fail", "inconclusive", "not_evaluated"]
 FindingStatus = Literal["finding", "passed", "not_applicable", "skipped"]
 Severity = Literal["info", "low", "medium", "high"]
@@ -48,6 +50,7 @@ class Estimate:
     - `n`: rows of the slice; `support`: rows that the metric's denominator counts (positives for
       recall, negatives for specificity, the rarer outcome's rows for auroc, ...)
     - `subjects`: subjects among the supporting rows; None where rows are independent
+    - `n` and `support` are None only where the value is ``suppressed`` (see `Privacy`)
     """
 
     metric: str
@@ -55,9 +58,19 @@ class Estimate:
     slice: Slice
     value: float | Undefined
     interval: Interval | None
-    n: int
-    support: int
+    n: int | None
+    support: int | None
     subjects: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What max - min would show were all groups equal, at their sizes: its mean and its quantile at `level`."""
+
+    mean: float
+    upper: float
+    level: float
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class Gap:
     `value` is max - min (``difference``) or min / max (``ratio``); `interval` is simultaneous over
     all compared pairs; `best` and `worst` are in the metric's own direction (in the plain order,
     high is best, for metrics without one); `p_value` tests that all levels are equal and
-    `p_adjusted` is Holm-adjusted over the audit.
+    `p_adjusted` is Holm-adjusted over the audit. `envelope` stands beside differences alone.
     """
 
     metric: str
@@ -80,6 +93,36 @@ class Gap:
     worst: Slice | None
     p_value: float | None
     p_adjusted: float | None
+    envelope: Envelope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """One slice of an attribute against another: the best, all rows together, or a named reference.
+
+    `value` is slice - reference (``difference``) or slice / reference (``ratio``); `interval` is
+    simultaneous over the attribute's contrasts of that kind.
+    """
+
+    metric: str
+    class_name: str | None
+    attribute: str
+    slice: Slice
+    against: Against
+    reference: Slice
+    kind: GapKind
+    value: float | Undefined
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverState:
+    """A rule's waiver, and whether it held (`active`) on the day on which the rule was judged."""
+
+    until: date
+    by: str
+    why: str
+    active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +130,11 @@ class Verdict:
     """A rule's answer. `low` and `high` are the very bounds that decided.
 
     `subjects_needed` says how many more subjects (images, where there are no subjects) each
-    limiting slice would need to settle an inconclusive rule if the observed rates stay.
-    `worst` is the slice that decided or comes nearest to breaking the rule.
+    limiting slice would need for four studies in five to settle an inconclusive rule, and
+    `subjects_needed_range` what one standard error of the observed rates makes of it (None as an
+    upper end: no realistic number).
+    `worst` is the slice that decided or comes nearest to breaking the rule. A `waiver` leaves all of
+    this as it is. `method` says how the bounds were made; None where there are none.
     """
 
     rule: str
@@ -100,6 +146,14 @@ class Verdict:
     tolerance: float
     worst: Slice | None
     subjects_needed: Mapping[str, int] | None
+    waiver: WaiverState | None = None
+    method: str | None = None
+    subjects_needed_range: Mapping[str, tuple[int, int | None]] | None = None
+
+    @property
+    def waived(self) -> bool:
+        """Whether the rule is not met and does not count, because its waiver holds."""
+        return self.status != "pass" and self.waiver is not None and self.waiver.active
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +202,48 @@ class ReliabilityCurve:
     frequency: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class AtThreshold:
+    """A slice at the deployed threshold of a binary task.
+
+    `sensitivity_at` and `specificity_at` are what they would be at the low and at the high end of the
+    threshold's interval; None where it has no interval, or the slice no rows that count.
+    """
+
+    sensitivity: Estimate
+    specificity: Estimate
+    sensitivity_at: tuple[float, float] | None
+    specificity_at: tuple[float, float] | None
+
+    @property
+    def slice(self) -> Slice:
+        return self.sensitivity.slice
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibration:
+    """How scores were recalibrated before anything was decided, and what that did to calibration.
+
+    `method` is ``temperature``: softmax of log scores over `temperature` (> 0; above 1 makes them softer), fitted on
+    the `n` predicted rows of `source`. `before` and `after` are of the evaluated rows, over all of them
+    and each attribute's levels.
+    """
+
+    method: str
+    temperature: float
+    source: str
+    n: int
+    before: tuple[Estimate, ...] = ()
+    after: tuple[Estimate, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What `evaluate` computes from decisions. `confusion[t, p]` counts the total's rows."""
+    """What `evaluate` computes from decisions. `confusion[t, p]` counts the total's rows.
+
+    `beside`: estimates of metrics that were not asked for and stand beside one that was, over all
+    rows and each attribute; they have no gaps.
+    """
 
     task: Task
     estimates: tuple[Estimate, ...]
@@ -159,6 +252,31 @@ class Evaluation:
     confusion: NDArray[np.int64]
     reliability: tuple[ReliabilityCurve, ...]
     operating_point: OperatingPoint | None
+    contrasts: tuple[Contrast, ...] = ()
+    at_threshold: tuple[AtThreshold, ...] = ()
+    costs: Costs | None = None
+    calibration: Recalibration | None = None
+    beside: tuple[Estimate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """What the publishable files hide, so that no cell of 1 to `min_cell` - 1 rows can be read or computed.
+
+    - `suppressed`: names of the hidden breakdowns: an attribute, an intersection's joined by ``*``,
+      '' for all rows together
+    - `rules`: ids of the rules over a hidden breakdown, and of those that compare with an earlier run
+    - `curves`: names of the breakdowns whose reliability curves are hidden
+    - `confusion`: whether the confusion matrix of all rows is hidden
+    - `applied`: whether the result that carries this has been stripped of all that
+    """
+
+    min_cell: int
+    suppressed: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    confusion: bool = False
+    applied: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +284,8 @@ class AuditResult:
     """The whole audit: what ``audit.json`` says, in types.
 
     `provenance` (versions and hashes) and `settings` (the config as run) are plain JSON values;
-    `run` holds time and place, the only part that may differ between identical runs.
+    `run` holds time and place, the only part that may differ between identical runs. `privacy` says
+    what must be hidden before anything is published; None: nothing.
     """
 
     name: str
@@ -177,3 +296,4 @@ class AuditResult:
     settings: Mapping[str, Any]
     provenance: Mapping[str, Any]
     run: Mapping[str, Any]
+    privacy: Privacy | None = None

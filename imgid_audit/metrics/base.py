@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.core.result import Undefined
+from imgid_audit.core.result import Envelope, Undefined
 from imgid_audit.metrics.sample import Sample
+from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
 
 Better = Literal["higher", "lower"] | None
 Needs = Literal["counts", "scores"]
+Bools = NDArray[np.bool_]
 
 
 class Metric(Protocol):
@@ -25,6 +27,7 @@ class Metric(Protocol):
     - `needs`: ``counts`` (labels and decisions) or ``scores``
     - `hypothesis`: metrics that are equal over slices exactly when others are share this name, so
       that complements are not counted twice when p-values are adjusted
+    - `judged_as`: the metric whose values gaps and rules compare, most often itself
     - `source`: definition and where it comes from
     """
 
@@ -43,6 +46,8 @@ class Metric(Protocol):
     @property
     def hypothesis(self) -> str: ...
     @property
+    def judged_as(self) -> str: ...
+    @property
     def source(self) -> str: ...
     @property
     def bounds(self) -> tuple[float, float]:
@@ -52,6 +57,49 @@ class Metric(Protocol):
     def measure(self, sample: Sample) -> tuple[Measured, ...]:
         """One `Measured` a class, and the macro mean (class None) last."""
         ...
+
+
+@runtime_checkable
+class Influential(Protocol):
+    """A metric that says how each row moves it, so that two runs on the same rows can be paired."""
+
+    def influence(self, sample: Sample, class_name: str | None, /) -> Floats:
+        """Each row's first-order share, (n,), in the value of its own slice; any common scale will do.
+
+        `class_name` as in `measure`; arbitrary, but finite, in slices where the metric is undefined.
+        """
+        ...
+
+
+@runtime_checkable
+class Enveloped(Protocol):
+    """A metric whose gap has a noise envelope of its own, which no standard error gives."""
+
+    def envelope(self, sample: Sample, used: Bools, level: float, draws: int, seed: int, /) -> Envelope | None:
+        """What max - min over the `used` slices (slices,) would be were they equal; None for fewer than two."""
+        ...
+
+
+@runtime_checkable
+class Accompanied(Protocol):
+    """A metric that is not read alone: a report shows the metrics `beside` it too."""
+
+    @property
+    def beside(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class OverSameRows(Protocol):
+    """A rate that may have a denominator that no prediction changes: then two runs differ by flips."""
+
+    def outcomes(self, sample: Sample, class_name: str | None, /) -> tuple[Bools, Bools] | None:
+        """Rows that are events and rows that are trials, each (n,); None where predictions choose the trials."""
+        ...
+
+
+def with_companions(metric: Metric) -> tuple[str, ...]:
+    """The names of a metric and of those that stand beside it."""
+    return (metric.name, *(metric.beside if isinstance(metric, Accompanied) else ()))
 
 
 NO_SCORES = Undefined("not_applicable", "no scores")

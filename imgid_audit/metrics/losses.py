@@ -13,6 +13,7 @@ from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.bands import StudentBand
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
+from imgid_audit.stats.methods import LOSS, method
 
 MOST_LOSS = float(-np.log(np.finfo(np.float64).eps))
 """The log loss of a row whose true class has score 0, after clipping: about 36."""
@@ -34,6 +35,10 @@ class LossMetric:
     needs: Needs = "scores"
 
     @property
+    def judged_as(self) -> str:
+        return self.name
+
+    @property
     def hypothesis(self) -> str:
         return self.name
 
@@ -46,13 +51,19 @@ class LossMetric:
             return unscored(self, sample)
         value, error = sample.mean(*self.loss(sample.rows))
         units = sample.sampled.astype(np.float64)
-        name = "t interval of the mean" if sample.units is None else "t interval of the mean by subject"
+        name = method(LOSS, "student", clustered=sample.units is not None).name
         band = StudentBand(value, error, units, sample.unit_name, name, bounds=self._range(sample))
         subjects = None if sample.units is None else sample.sampled
         reasons = where_zero(sample.n, "rows")
         return (
             Measured(self.name, None, sample.breakdown, band, reasons, sample.n, sample.n, subjects, sample.sampled),
         )
+
+    def influence(self, sample: Sample, _class_name: str | None, /) -> Floats:
+        """Each row's share in the mean of its slice, (n,): its loss less the mean, over the rows."""
+        loss, squares = self.loss(sample.rows)
+        mean, _ = sample.mean(loss, squares)
+        return np.asarray((loss - mean[sample.keys]) / sample.n[sample.keys])
 
     def _range(self, sample: Sample) -> tuple[float, float]:
         """The bounds in this task."""

@@ -14,6 +14,7 @@ from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.bands import Band, Choice, MeanBand, RateBand, StudentBand, Wider
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
+from imgid_audit.stats.methods import MEAN, method
 from imgid_audit.stats.units import correction
 
 
@@ -58,13 +59,28 @@ def macro_mean(name: str, metric: Rate, sample: Sample) -> Measured:
     )
 
 
-def _linearised(metric: Rate, sample: Sample, closed: MeanBand, parts: RateBand) -> Band:
-    """Standard error from each row's derivative, summed by subject: sum_k t'(p_k) (y_k - p_k m_k) / M_k."""
-    classes = len(sample.task.labels)
+def macro_influence(metric: Rate, sample: Sample) -> Floats:
+    """Each row's first-order share, (n,), in the mean of its slice; 0 where a class has no rows that count."""
+    parts, _ = metric.band(sample)
+    decisions = sample.rows.decisions
+    per_event, per_trial = _derivatives(metric, parts)
+    found = _row_influence(metric, decisions.label, decisions.predicted, sample.keys, per_event, per_trial)
+    return np.nan_to_num(found)
+
+
+def _derivatives(metric: Rate, parts: RateBand) -> tuple[Floats, Floats]:
+    """The mean's derivative by an event and by a trial of each class, (slices, classes)."""
+    classes = parts.trials.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         p = parts.successes / parts.trials
         slope = np.ones_like(p) if metric.slope is None else metric.slope(p)
-        per_event, per_trial = slope / parts.trials / classes, -slope * p / parts.trials / classes
+        return slope / parts.trials / classes, -slope * p / parts.trials / classes
+
+
+def _linearised(metric: Rate, sample: Sample, closed: MeanBand, parts: RateBand) -> Band:
+    """Standard error from each row's derivative, summed by subject: sum_k t'(p_k) (y_k - p_k m_k) / M_k."""
+    classes = len(sample.task.labels)
+    per_event, per_trial = _derivatives(metric, parts)
     k = sample.sampled.astype(np.float64)
     table = _influence_table(metric, per_event, per_trial) if sample.profiles is not None else None
     if sample.profiles is not None and table is not None and sample.units is None:
@@ -77,7 +93,7 @@ def _linearised(metric: Rate, sample: Sample, closed: MeanBand, parts: RateBand)
             influence = _row_influence(metric, decisions.label, decisions.predicted, sample.keys, per_event, per_trial)
         variance = sample.variance_of_sum(np.nan_to_num(influence))
     error = np.sqrt(variance)
-    name = "linearised, logit scale" if sample.units is None else "linearised by subject, logit scale"
+    name = method(MEAN, "linearised", clustered=sample.units is not None).name
     student = StudentBand(closed.value, error, k, sample.unit_name, name, logit=True)
     inside = (error > 1e-12) & (closed.value > 0) & (closed.value < 1)
     return Choice(inside, student, closed)

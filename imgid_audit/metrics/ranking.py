@@ -10,6 +10,7 @@ import numpy as np
 from imgid_audit.core.result import Undefined
 from imgid_audit.metrics.base import Better, Needs, absent, unscored
 from imgid_audit.metrics.sample import Counts, Sample
+from imgid_audit.stats import methods
 from imgid_audit.stats.auroc import Ranked, Runs, auroc, average_precision
 from imgid_audit.stats.bands import StudentBand
 from imgid_audit.stats.intervals import Floats
@@ -32,13 +33,17 @@ class RankingMetric:
     summary: str
     source: str
     rank: _Rank
-    method: str
+    quantity: str
     needs_negatives: bool
     better: Better = "higher"
     per_class: bool = True
     macro: bool = True
     needs: Needs = "scores"
     bounds: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def judged_as(self) -> str:
+        return self.name
 
     @property
     def hypothesis(self) -> str:
@@ -61,6 +66,16 @@ class RankingMetric:
         if mean is not None:
             measured.append(self._measured(sample, None, mean.ranked(), mean.reasons(), mean.support, mean.units))
         return tuple(measured)
+
+    def influence(self, sample: Sample, class_name: str | None) -> Floats:
+        """Each row's share in the value of its slice, (n,); of the mean over the classes where there is no class."""
+        labels = sample.task.labels
+        classes = range(len(labels)) if class_name is None else (labels.index(class_name),)
+        total = np.zeros(len(sample.keys))
+        for k in classes:
+            found = self.rank(sample.runs(k), sample.units, influence=True).influence
+            total += 0.0 if found is None else np.nan_to_num(found)
+        return total / len(classes)
 
     def _units(self, sample: Sample, k: int, positives: Counts, negatives: Counts) -> Counts:
         """The fewer of the sampling units with and without rows of the class."""
@@ -92,13 +107,12 @@ class RankingMetric:
         units: Counts,
     ) -> Measured:
         clustered = sample.units is not None
-        prefix = "clustered " if clustered else ""
         band = StudentBand(
             ranked.value,
             np.sqrt(ranked.variance),
             units.astype(np.float64),
             sample.unit_name,
-            f"{prefix}{self.method}, logit scale",
+            methods.method(self.quantity, "influence", clustered=clustered).name,
             logit=True,
         )
         held = units if clustered else None
@@ -147,7 +161,7 @@ AUROC = RankingMetric(
     "area under the ROC curve",
     "Mann-Whitney with midranks; DeLong et al. 1988, by subject Obuchowski 1997",
     auroc,
-    "DeLong",
+    methods.AUROC,
     needs_negatives=True,
 )
 AVERAGE_PRECISION = RankingMetric(
@@ -155,6 +169,6 @@ AVERAGE_PRECISION = RankingMetric(
     "area under the precision-recall steps",
     "sum of precision times the step in recall, ties by threshold; variance from its influence function",
     average_precision,
-    "linearised",
+    methods.AVERAGE_PRECISION,
     needs_negatives=False,
 )

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgid_audit.core.cells import FN, FP, TN, TP
-from imgid_audit.metrics.base import Better, Needs, where_zero
-from imgid_audit.metrics.macro import macro_mean
+from imgid_audit.core.factor import tally
+from imgid_audit.metrics.base import Better, Bools, Needs, where_zero
+from imgid_audit.metrics.macro import macro_influence, macro_mean
 from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.bands import RateBand
 from imgid_audit.stats.effective_n import design_effect
@@ -18,6 +19,8 @@ from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
 
 Outcomes = tuple[int, ...]
+LABEL_ALONE = ({TP, FN}, {FP, TN}, {TP, FP, FN, TN})
+"""Trials that are the same rows whatever is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class RateMetric:
     bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
+    def judged_as(self) -> str:
+        return self.name
+
+    @property
     def hypothesis(self) -> str:
         return self.complement or self.name
 
@@ -60,13 +67,10 @@ class RateMetric:
         x = self.numerator(sample.counts).astype(np.float64)
         n = self.denominator(sample.counts).astype(np.float64)
         if sample.units is None:
-            return RateBand(x, n, n, None, self.transform), None
-        effect, subjects = np.ones_like(n), np.zeros_like(n)
-        for chunk, counts in sample.unit_counts():
-            effect[:, chunk], subjects[:, chunk] = design_effect(
-                self.numerator(counts), self.denominator(counts), sample.units.offsets
-            )
-        return RateBand(x, n, n / effect, subjects, self.transform), subjects.astype(np.int64)
+            return RateBand(x, n, n, None, self.transform, sample.intervals.forms), None
+        found = sample.moments(self.events, self.trials)
+        band = RateBand(x, n, n / found.effect(), found.subjects, self.transform, sample.intervals.forms)
+        return band, found.subjects.astype(np.int64)
 
     def measure(self, sample: Sample) -> tuple[Measured, ...]:
         parts, subjects = self.band(sample)
@@ -81,6 +85,7 @@ class RateMetric:
                 parts.effective_n[:, k],
                 None if parts.subjects is None else parts.subjects[:, k],
                 self.transform,
+                parts.forms,
             )
             reasons = where_zero(trials, self.trials_of.format(labels[k]))
             measured.append(
@@ -89,6 +94,31 @@ class RateMetric:
         if self.macro and sample.task.kind == "multiclass":
             measured.append(macro_mean(self.name, self, sample))
         return tuple(measured)
+
+
+    def outcomes(self, sample: Sample, class_name: str | None) -> tuple[Bools, Bools] | None:
+        """Rows that are events and rows that are trials; None for means and where predictions choose the trials."""
+        if class_name is None or set(self.trials) not in LABEL_ALONE:
+            return None
+        return self._masks(sample, class_name)
+
+    def influence(self, sample: Sample, class_name: str | None) -> Floats:
+        """Each row's share in the rate of its slice: (event - rate * trial) / trials, times the slope."""
+        if class_name is None:
+            return macro_influence(self, sample)
+        event, trial = self._masks(sample, class_name)
+        trials = np.bincount(sample.keys[trial], minlength=sample.size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = np.bincount(sample.keys[event], minlength=sample.size) / trials
+            scale = (1.0 if self.slope is None else self.slope(rate)) / trials
+        return np.nan_to_num(scale[sample.keys] * (event - rate[sample.keys] * trial))
+
+    def _masks(self, sample: Sample, class_name: str) -> tuple[Bools, Bools]:
+        decisions, k = sample.rows.decisions, sample.task.labels.index(class_name)
+        is_class, called = decisions.label == k, decisions.predicted == k
+        code = np.where(is_class, np.where(called, TP, FN), np.where(called, FP, TN))
+        event, trial = (np.isin(np.arange(4), part) for part in (self.events, self.trials))
+        return event[code], trial[code]
 
 
 def _f1_of_jaccard(jaccard: Floats) -> Floats:
@@ -143,25 +173,32 @@ class AccuracyMetric:
     needs: Needs = "counts"
     source: str = "correct / n"
     hypothesis: str = "accuracy"
+    judged_as: str = "accuracy"
     bounds: tuple[float, float] = (0.0, 1.0)
 
     def measure(self, sample: Sample) -> tuple[Measured, ...]:
         x = sample.counts[..., TP].sum(axis=-1).astype(np.float64)
         n = sample.n.astype(np.float64)
-        band = RateBand(x, n, n)
+        forms = sample.intervals.forms
+        band = RateBand(x, n, n, forms=forms)
         subjects = None
         if sample.units is not None:
-            units = sample.units
-            decisions = sample.rows.decisions
-            right = units.sums((decisions.label == decisions.predicted).astype(np.float64))
-            rows = np.bincount(units.of_row, minlength=units.count)
+            units, decisions = sample.units, sample.rows.decisions
+            rows_of = np.ones(len(decisions), dtype=np.int64) if decisions.count is None else decisions.count
+            right = tally(units.of_row, units.count, rows_of * (decisions.label == decisions.predicted))
+            rows = tally(units.of_row, units.count, rows_of)
             effect, held = design_effect(right, rows, units.offsets)
-            band = RateBand(x, n, n / effect, held)
+            band = RateBand(x, n, n / effect, held, forms=forms)
             subjects = held.astype(np.int64)
         reasons = where_zero(sample.n, "rows")
         return (
             Measured(self.name, None, sample.breakdown, band, reasons, sample.n, sample.n, subjects, sample.sampled),
         )
+
+    def outcomes(self, sample: Sample, _class_name: str | None, /) -> tuple[Bools, Bools] | None:
+        """Rows that are right, and all rows."""
+        decisions = sample.rows.decisions
+        return decisions.label == decisions.predicted, np.ones(len(decisions), dtype=bool)
 
 
 ACCURACY = AccuracyMetric()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from imgid_audit.core.predictions import Decisions, Scores
 from imgid_audit.stats.auroc import Order
 from imgid_audit.stats.intervals import Floats
+from imgid_audit.stats.recalibration import logit
 
 BINS = 15
 """Equal-width bins of the calibration error."""
@@ -85,6 +86,16 @@ class Rows:
         if positive is not None:
             return np.asarray(self.decisions.label == positive)
         return np.asarray(self.scores.argmax(axis=1) == self.decisions.label)
+
+    @cached_property
+    def excess(self) -> Floats:
+        """`confidence` less `outcome`, (n,): what calibration errors add up."""
+        return np.asarray(self.confidence - self.outcome)
+
+    @cached_property
+    def line(self) -> Floats:
+        """Logit of `confidence`, (n,), clipped: what slopes and intercepts are fitted on."""
+        return logit(self.confidence)
 
     @cached_property
     def bins(self) -> NDArray[np.intp]:

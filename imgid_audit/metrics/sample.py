@@ -11,19 +11,25 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from imgid_audit.core.cells import FN, FP, TN, TP, Cells
+from imgid_audit.core.factor import tally
 from imgid_audit.core.policy import IntervalSpec
-from imgid_audit.core.slices import Breakdown
+from imgid_audit.core.slices import Breakdown, Slice
 from imgid_audit.core.task import Task
 from imgid_audit.metrics.rows import BINS, Rows
+from imgid_audit.metrics.unit_pairs import UnitPairs
 from imgid_audit.stats.auroc import Runs
+from imgid_audit.stats.calibration import BinTotals
+from imgid_audit.stats.effective_n import Moments, segment_sum
 from imgid_audit.stats.intervals import Floats
-from imgid_audit.stats.resampling import profile_weights, replicate, stream, subject_weights
+from imgid_audit.stats.resampling import Weights, alike, profile_weights, replicate, stream, subject_weights
 from imgid_audit.stats.units import Units, clustered_variance, correction
 
 Counts = NDArray[np.int64]
-CHUNK = 16_000_000
-"""Integers of subject cells that are held at once; more classes are done in chunks."""
+MOST = 16_000_000
+"""Cells of subjects that are held one and all; of more, those that are not 0."""
 
+SMALL = 100_000
+"""Confusion counts that are always worth having, however few the entries."""
 
 ROUNDING = 1e-10
 """A variance below this share of the mean square is rounding."""
@@ -62,7 +68,12 @@ class Sample:
     @cached_property
     def n(self) -> Counts:
         """Rows of each slice, (slices,)."""
-        return np.bincount(self.keys, minlength=self.size).astype(np.int64)
+        return tally(self.keys, self.size, self.count)
+
+    @property
+    def count(self) -> Counts | None:
+        """How many rows each entry of the decisions stands for, (n,); None: one each."""
+        return self.rows.decisions.count
 
     @cached_property
     def keys(self) -> NDArray[np.intp]:
@@ -73,11 +84,11 @@ class Sample:
     def profiles(self) -> Counts | None:
         """Rows by slice, label and prediction, (slices, classes, classes); None where that exceeds the rows."""
         decisions, classes = self.rows.decisions, len(self.task.labels)
-        if self.size * classes**2 > len(decisions):
+        if self.size * classes**2 > max(len(decisions), SMALL):
             return None
         keys = self.keys * classes**2 + self.rows.profile
         shape = (self.size, classes, classes)
-        return np.bincount(keys, minlength=self.size * classes**2).reshape(shape)
+        return tally(keys, self.size * classes**2, self.count).reshape(shape)
 
     @cached_property
     def counts(self) -> Counts:
@@ -86,7 +97,8 @@ class Sample:
         classes = len(self.task.labels)
         if self.profiles is not None:
             return _one_vs_rest(self.profiles)
-        return Cells.count(decisions.label, decisions.predicted, self.breakdown.codes, self.size, classes).counts
+        codes = self.breakdown.codes
+        return Cells.count(decisions.label, decisions.predicted, codes, self.size, classes, self.count).counts
 
     @cached_property
     def units(self) -> Units | None:
@@ -107,37 +119,32 @@ class Sample:
             return None
         return self.units.holders(rows).astype(np.int64)
 
-    @cached_property
-    def _small_unit_counts(self) -> Counts:
-        return self._count_units(0, len(self.task.labels))
+    def moments(self, events: tuple[int, ...], trials: tuple[int, ...]) -> Moments:
+        """What the design effect of a rate with these outcomes is a function of, (slices, classes); subjects only."""
+        units = self._units()
+        if self._pairs is not None:
+            return self._pairs.moments(events, trials)
+        y, m = (self._unit_counts[..., list(outcomes)].sum(axis=-1).astype(np.float64) for outcomes in (events, trials))
+        return Moments.of(y, m, lambda values: segment_sum(values, units.offsets))
 
-    def unit_counts(self) -> Iterator[tuple[slice, Counts]]:
-        """Cells of every unit, (units, classes, 4), in chunks of classes; subjects only."""
+    def _units(self) -> Units:
         if self.units is None:
-            return
-        classes = len(self.task.labels)
-        step = max(1, CHUNK // (4 * max(1, self.units.count)))
-        if step >= classes:
-            yield slice(0, classes), self._small_unit_counts
-            return
-        for start in range(0, classes, step):
-            stop = min(start + step, classes)
-            yield slice(start, stop), self._count_units(start, stop)
-
-    def _count_units(self, start: int, stop: int) -> Counts:
-        units, decisions = self.units, self.rows.decisions
-        if units is None:
             raise ValueError("rows without subjects have no units to count")
-        width = stop - start
-        label, predicted = decisions.label, decisions.predicted
-        if width < len(self.task.labels):
-            # every other class becomes one more, which is counted and left out
-            label, predicted = (
-                np.where((codes >= start) & (codes < stop), codes - start, width).astype(np.int32)
-                for codes in (label, predicted)
-            )
-            return Cells.count(label, predicted, units.of_row, units.count, width + 1).counts[:, :width]
-        return Cells.count(label, predicted, units.of_row, units.count, width).counts
+        return self.units
+
+    @cached_property
+    def _unit_counts(self) -> Counts:
+        """Cells of every unit, (units, classes, 4)."""
+        units, decisions, classes = self._units(), self.rows.decisions, len(self.task.labels)
+        return Cells.count(decisions.label, decisions.predicted, units.of_row, units.count, classes, self.count).counts
+
+    @cached_property
+    def _pairs(self) -> UnitPairs | None:
+        """The same as the pairs that occur, where all of them are too many; else None."""
+        units, decisions, classes = self._units(), self.rows.decisions, len(self.task.labels)
+        if 4 * units.count * classes <= MOST:
+            return None
+        return UnitPairs.of(decisions.label, decisions.predicted, units, classes, self.count)
 
     def runs(self, class_index: int) -> Runs:
         """Rows by slice and score of one class."""
@@ -152,13 +159,15 @@ class Sample:
         return self._runs[class_index]
 
     def variance_of_sum(self, influence: Floats) -> Floats:
-        """Variance, (slices,), of the sum of row influences (n,) that add up to 0 in each slice.
+        """Variance, (slices,), of the sum of row influences that add up to 0 in each slice.
 
-        k/(k-1) times the sum over the k units of their squared sums; NaN where there is one unit.
+        `influence` (n,) is that of one row of each entry. k/(k-1) times the sum over the k units of
+        their squared sums; NaN where there is one unit.
         """
+        count = 1 if self.count is None else self.count
         if self.units is not None:
-            return clustered_variance(influence, self.units)
-        squares = np.bincount(self.keys, weights=influence**2, minlength=self.size)
+            return clustered_variance(influence * count, self.units)
+        squares = np.bincount(self.keys, weights=influence**2 * count, minlength=self.size)
         return np.asarray(correction(self.n.astype(np.float64)) * squares)
 
     @property
@@ -168,13 +177,14 @@ class Sample:
     def resample(
         self, family: str, profile: Counts, cells: tuple[Addends, ...], statistic: Callable[[Floats], Floats]
     ) -> Floats:
-        """Replicates (slices, draws) of a statistic of additive cells, NaN where it is undefined.
+        """Replicates (slices, draws, ...) of a statistic of additive cells, NaN where it is undefined.
 
         - `profile` (n,): rows of a slice with equal profiles are exchangeable
         - `cells`: what rows add; see `Addends`
-        - `statistic`: cells (draws, width) -> (draws,)
+        - `statistic`: cells (draws, width) -> (draws, ...), several quantities from the same draws where asked
         """
-        out = np.full((self.size, self.intervals.draws), np.nan)
+        none = np.asarray(statistic(np.full((1, cells[0].per_profile.shape[1]), np.nan)))
+        out = np.full((self.size, self.intervals.draws, *none.shape[1:]), np.nan)
         if self.units is None:
             edges, multiplicity, added = self._by_profile(profile, cells)
         else:
@@ -186,11 +196,19 @@ class Sample:
             if multiplicity is not None:
                 generator = stream(self.intervals.seed, where, family)
                 weights = profile_weights(generator, multiplicity[first:last], self.intervals.draws)
+                held = added[first:last]
             else:
-                generator = stream(self.intervals.seed, where, "subjects")
-                weights = subject_weights(generator, int(last - first), self.intervals.draws)
-            out[i] = replicate(weights, added[first:last], statistic)
+                weights, held = self._drawn_subjects(where, added[first:last])
+            out[i] = replicate(weights, held, statistic)
         return out
+
+    def _drawn_subjects(self, where: Slice, added: sparse.csr_array) -> tuple[Iterator[Weights], sparse.csr_array]:
+        """Weights of a slice's units, or of the kinds of them, and their cells."""
+        draws, generator = self.intervals.draws, stream(self.intervals.seed, where, "subjects")
+        kinds = alike(added)
+        if kinds is None:
+            return subject_weights(generator, added.shape[0], draws), added
+        return profile_weights(generator, kinds[1], draws), added[kinds[0]]
 
     @cached_property
     def calibration(self) -> Floats:
@@ -202,6 +220,15 @@ class Sample:
             for weights in (None, rows.confidence, rows.outcome)
         )
         return np.stack([part.reshape(self.size, slots) for part in parts], axis=-1).astype(np.float64)
+
+    def bin_totals(self, values: Floats) -> BinTotals:
+        """Totals of row `values` (n,) by slice and bin; the last is for scores of exactly 1, as in torchmetrics."""
+        return BinTotals.of(values, self.rows.bins, self.keys, self.size, BINS + 1, self.units)
+
+    @cached_property
+    def excess(self) -> BinTotals:
+        """Totals of score less outcome."""
+        return self.bin_totals(self.rows.excess)
 
     def mean(self, values: Floats, squares: Floats) -> tuple[Floats, Floats]:
         """Mean of row values (n,) in each slice and its standard error; `squares` are the values squared.
@@ -223,15 +250,16 @@ class Sample:
         """Where the profiles of each slice begin, their rows, and what a row of each adds on average."""
         kinds = cells[0].per_profile.shape[0]
         keys = self.keys * kinds + profile
-        tally = np.bincount(keys, minlength=self.size * kinds)
-        found = np.flatnonzero(tally)
-        multiplicity = tally[found]
+        held = tally(keys, self.size * kinds, self.count)
+        found = np.flatnonzero(held)
+        multiplicity = held[found]
         edges = np.searchsorted(found, np.arange(self.size + 1) * kinds)
         added = sparse.csr_array((len(found), cells[0].per_profile.shape[1]))
         for part in cells:
             rows = part.per_profile[found % kinds]
             if part.weights is not None:
-                mean = np.bincount(keys, weights=part.weights, minlength=self.size * kinds)[found] / multiplicity
+                weights = part.weights if self.count is None else part.weights * self.count
+                mean = np.bincount(keys, weights=weights, minlength=self.size * kinds)[found] / multiplicity
                 rows = rows.multiply(mean[:, None]).tocsr()
             added = added + rows
         return edges, multiplicity, added
@@ -239,8 +267,9 @@ class Sample:
     def _by_subject(self, units: Units, profile: Counts, cells: tuple[Addends, ...]) -> sparse.csr_array:
         """What each unit adds, (units, width)."""
         added = sparse.csr_array((units.count, cells[0].per_profile.shape[1]))
+        count = np.ones(len(profile)) if self.count is None else self.count.astype(np.float64)
         for part in cells:
-            weights = np.ones(len(profile)) if part.weights is None else part.weights
+            weights = count if part.weights is None else part.weights * count
             shape = (units.count, part.per_profile.shape[0])
             held = sparse.coo_array((weights, (units.of_row, profile)), shape=shape).tocsr()
             added = added + held @ part.per_profile

@@ -9,14 +9,24 @@ subjects that a verdict lacks is found. Limits always contain the value; NaN whe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgid_audit.core.policy import Forms
 from imgid_audit.stats import mover
-from imgid_audit.stats.intervals import Bounds, Floats, clopper_pearson, is_exact, quantile, rate_limits
+from imgid_audit.stats.intervals import (
+    Bounds,
+    Floats,
+    clopper_pearson,
+    exact_limits,
+    is_exact,
+    quantile,
+    rate_limits,
+)
+from imgid_audit.stats.methods import MEAN, NO_SPREAD, PROPORTION, method
 
 Methods = tuple[str, ...]
 Mask = NDArray[np.bool_]
@@ -49,6 +59,15 @@ class Band(Protocol):
         ...
 
 
+@runtime_checkable
+class Sided(Protocol):
+    """A band that also answers `sides`."""
+
+    def sides(self, level: float) -> Bounds:
+        """Limits whose either side holds by itself."""
+        ...
+
+
 def containing(value: Floats, limits: Bounds) -> Bounds:
     """Widen limits by what rounding or a biased resampling leaves outside."""
     return np.fmin(limits[0], value), np.fmax(limits[1], value)
@@ -72,6 +91,7 @@ class RateBand:
     effective_n: Floats
     subjects: Floats | None = None
     transform: Callable[[Floats], Floats] | None = None
+    forms: Forms = field(default_factory=Forms)
 
     @property
     def value(self) -> Floats:
@@ -87,13 +107,19 @@ class RateBand:
         return np.maximum(self.subjects - 1, 1.0)
 
     def limits(self, level: float) -> Bounds:
-        low, high = rate_limits(self.successes, self.trials, self.effective_n, self.degrees(), level)
+        form = self.forms.proportion
+        low, high = rate_limits(self.successes, self.trials, self.effective_n, self.degrees(), level, form)
+        return containing(self.value, (self._out(low), self._out(high)))
+
+    def sides(self, level: float) -> Bounds:
+        """Limits whose either side holds by itself; see `sides`."""
+        low, high = exact_limits(self.successes, self.trials, self.effective_n, self.degrees(), level)
         return containing(self.value, (self._out(low), self._out(high)))
 
     def methods(self, _level: float, /) -> Methods:
-        suffix = "" if self.subjects is None else " (effective n by subject)"
-        names = np.where(is_exact(self.successes, self.trials), "Clopper-Pearson", "Wilson")
-        return tuple(f"{name}{suffix}" for name in names)
+        clustered = self.subjects is not None
+        exact, score = (method(PROPORTION, key, clustered=clustered).name for key in ("clopper_pearson", "wilson"))
+        return tuple(exact if one else score for one in is_exact(self.successes, self.trials, self.forms.proportion))
 
     def standard_error(self) -> Floats:
         return from_limits(self)
@@ -156,7 +182,8 @@ class StudentBand:
         return containing(self.value, (low, high))
 
     def methods(self, _level: float, /) -> Methods:
-        return tuple(f"Clopper-Pearson on {self.unit}" if flat else self.name for flat in self._degenerate())
+        exact = method(NO_SPREAD, "clopper_pearson", clustered=self.unit == "subjects").name
+        return tuple(exact if flat else self.name for flat in self._degenerate())
 
     def standard_error(self) -> Floats:
         return np.where(self._degenerate(), from_limits(self), self.error)
@@ -188,9 +215,12 @@ class MeanBand:
     def limits(self, level: float) -> Bounds:
         return containing(self.value, mover.mean(self.parts.value, self.parts.limits(level)))
 
+    def sides(self, level: float) -> Bounds:
+        """Limits whose either side holds by itself; see `sides`."""
+        return containing(self.value, mover.mean(self.parts.value, self.parts.sides(level)))
+
     def methods(self, _level: float, /) -> Methods:
-        suffix = "" if self.parts.subjects is None else " (effective n by subject)"
-        return (f"MOVER of closed-form limits{suffix}",) * len(self.value)
+        return (method(MEAN, "mover", clustered=self.parts.subjects is not None).name,) * len(self.value)
 
     def standard_error(self) -> Floats:
         return from_limits(self)
@@ -212,7 +242,13 @@ class Choice:
         return np.where(self.use_first, self.first.value, self.second.value)
 
     def limits(self, level: float) -> Bounds:
-        a, b = self.first.limits(level), self.second.limits(level)
+        return self._of(self.first.limits(level), self.second.limits(level))
+
+    def sides(self, level: float) -> Bounds:
+        """Limits whose either side holds by itself; see `sides`."""
+        return self._of(sides(self.first, level), sides(self.second, level))
+
+    def _of(self, a: Bounds, b: Bounds) -> Bounds:
         return np.where(self.use_first, a[0], b[0]), np.where(self.use_first, a[1], b[1])
 
     def methods(self, level: float, /) -> Methods:
@@ -244,6 +280,11 @@ class Wider:
         a, b = self.first.limits(level), self.second.limits(level)
         return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
 
+    def sides(self, level: float) -> Bounds:
+        """Limits whose either side holds by itself; see `sides`."""
+        a, b = sides(self.first, level), sides(self.second, level)
+        return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
+
     def methods(self, level: float, /) -> Methods:
         pairs = zip(self.first.methods(level), self.second.methods(level), strict=True)
         return tuple(a if a == b else f"wider of {a} and {b}" for a, b in pairs)
@@ -256,3 +297,13 @@ class Wider:
 
     def scaled(self, factor: Floats) -> Wider:
         return Wider(self.first.scaled(factor), self.second.scaled(factor))
+
+
+def sides(band: Band, level: float) -> Bounds:
+    """Two-sided limits for a one-sided use: each side misses the truth with probability (1 - level) / 2.
+
+    Wilson's interval covers well as a whole and badly on one side near 0 and 1: twelve groups of 20 rows,
+    all exactly at a floor of .95, broke it in 17 % of draws. Rates use Clopper-Pearson's here; what has
+    no such limits gives its ordinary ones.
+    """
+    return band.sides(level) if isinstance(band, Sided) else band.limits(level)

@@ -10,30 +10,36 @@ import numpy as np
 from imgid_audit.core.result import GapKind
 from imgid_audit.stats import mover
 from imgid_audit.stats.bands import Band, Mask
-from imgid_audit.stats.intervals import Bounds, Floats, bonferroni
+from imgid_audit.stats.intervals import Bounds, Floats, bonferroni, tukey
+from imgid_audit.stats.requested import requested_limits
 
 Better = Literal["higher", "lower"] | None
 
 
 def pair_limits(band: Band, kind: GapKind, level: float) -> Bounds:
-    """Limits of value_i - value_j, or value_i / value_j, for all ordered pairs, each (slices, slices).
+    """Limits of value_i - value_j, or value_i / value_j, for all ordered pairs, each (..., slices, slices).
 
-    Slices are disjoint, so their estimates are combined by MOVER. With subjects that appear in
-    several slices this ignores their covariance, which is conservative where it is positive.
+    Slices are disjoint, so their estimates are combined by MOVER, or by what the config asks for.
+    With subjects that appear in several slices this ignores their covariance, which is conservative
+    where it is positive.
     """
+    asked = requested_limits(band, kind, level)
+    if asked is not None:
+        return asked
     value, (low, high) = band.value, band.limits(level)
     combine = mover.difference if kind == "difference" else mover.ratio
-    rows = (value[:, None], (low[:, None], high[:, None]))
-    columns = (value[None, :], (low[None, :], high[None, :]))
+    rows = (value[..., :, None], (low[..., :, None], high[..., :, None]))
+    columns = (value[..., None, :], (low[..., None, :], high[..., None, :]))
     return combine(*rows, *columns)
 
 
 def pair_values(value: Floats, kind: GapKind) -> Floats:
-    """value_i - value_j, or value_i / value_j (NaN over 0), (slices, slices)."""
+    """value_i - value_j, or value_i / value_j (NaN over 0), (..., slices, slices)."""
+    one, other = value[..., :, None], value[..., None, :]
     if kind == "difference":
-        return np.asarray(value[:, None] - value[None, :])
+        return np.asarray(one - other)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(value[None, :] > 0, value[:, None] / value[None, :], np.nan)
+        return np.where(other > 0, one / other, np.nan)
 
 
 def among(used: Mask) -> Mask:
@@ -41,6 +47,11 @@ def among(used: Mask) -> Mask:
     pairs = used[:, None] & used[None, :]
     np.fill_diagonal(pairs, False)
     return pairs
+
+
+def all_pairs(level: float, levels: int, families: int = 1) -> float:
+    """The level of each pair's limits such that all pairs of `levels` slices, in all families, hold at `level`."""
+    return tukey(bonferroni(level, families), levels)
 
 
 def pairs_of(levels: int) -> int:
@@ -62,7 +73,7 @@ class Disparity:
 def disparity(band: Band, used: Mask, kind: GapKind, level: float, better: Better, families: int = 1) -> Disparity:
     """max - min or min / max over the used slices, at least two, and its simultaneous limits.
 
-    Each unordered pair's limits hold at 1 - (1 - level) / (pairs x families) (Bonferroni). The
+    All pairs' limits hold together at 1 - (1 - level) / families (`intervals.tukey`). The
     difference lies between the largest lower limit (at least 0) and the largest upper limit over
     the ordered pairs; the ratio between the smallest lower limit and the smallest upper limit (at
     most 1). The ratio needs a positive maximum.
@@ -70,7 +81,7 @@ def disparity(band: Band, used: Mask, kind: GapKind, level: float, better: Bette
     index = np.flatnonzero(used)
     value = band.value
     lowest, highest = index[np.argmin(value[index])], index[np.argmax(value[index])]
-    adjusted = bonferroni(level, pairs_of(len(index)) * families)
+    adjusted = all_pairs(level, len(index), families)
     low, high = (part[among(used)] for part in pair_limits(band, kind, adjusted))
     if kind == "difference":
         gap = float(value[highest] - value[lowest])

@@ -7,14 +7,19 @@ Sources: Newcombe (1998) Stat. Med. 17:873 (square-and-add); Zou & Donner (2008)
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from imgid_audit.stats.intervals import Bounds, Floats
 
 
-def difference(a: Floats, a_limits: Bounds, b: Floats, b_limits: Bounds) -> Bounds:
-    """Limits of a - b for independent estimates; every argument broadcasts."""
-    low = a - b - np.hypot(a - a_limits[0], b_limits[1] - b)
-    high = a - b + np.hypot(a_limits[1] - a, b - b_limits[0])
+def difference(a: Floats, a_limits: Bounds, b: Floats, b_limits: Bounds, correlation: ArrayLike = 0.0) -> Bounds:
+    """Limits of a - b for estimates with this correlation, in [-1, 1]; every argument broadcasts."""
+
+    def distance(one: Floats, other: Floats) -> Floats:
+        return np.sqrt(np.maximum(one**2 + other**2 - 2 * np.asarray(correlation) * one * other, 0.0))
+
+    low = a - b - distance(a - a_limits[0], b_limits[1] - b)
+    high = a - b + distance(a_limits[1] - a, b - b_limits[0])
     return low, high
 
 

@@ -2,13 +2,12 @@
 
 ``pass`` is an intersection-union test: every comparison's one-sided bound is inside the tolerance,
 each at the audit's level. ``fail`` needs one comparison outside at a level that is adjusted for
-all of them (Bonferroni). Everything else is inconclusive.
+all of them (all pairs: Tukey's range; each level: Bonferroni). Everything else is inconclusive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,15 +15,15 @@ from numpy.typing import NDArray
 
 from imgid_audit.core.policy import RuleKind
 from imgid_audit.core.result import GapKind
-from imgid_audit.stats.bands import Band, Mask
-from imgid_audit.stats.gaps import among, pair_limits, pair_values, pairs_of
+from imgid_audit.stats.bands import Band, Mask, sides
+from imgid_audit.stats.gaps import all_pairs, among, pair_limits, pair_values
 from imgid_audit.stats.intervals import Floats, bonferroni, one_sided
 
 Status = Literal["pass", "fail", "inconclusive"]
 PAIRED: dict[RuleKind, GapKind] = {"max_gap": "difference", "min_ratio": "ratio"}
 """Rules about pairs of levels; the others are about each level."""
 
-UPPER: tuple[RuleKind, ...] = ("max_gap", "max_value")
+UPPER: tuple[RuleKind, ...] = ("max_gap", "max_value", "max_drop")
 """Rules that an upper bound decides to be met."""
 
 
@@ -63,7 +62,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparisons:
-    """What is compared in one part, arrays (comparisons,).
+    """What is compared in one part, arrays (..., comparisons) as the part's band is over (..., slices).
 
     `first`, `second`: slices (equal for rules about each level); `passing`, `failing`: the bounds
     that would decide.
@@ -98,19 +97,19 @@ def compare(part: Part, asked: Requirement, parts: int = 1) -> Comparisons:
         pairs = among(part.used)
         first, second = np.nonzero(pairs)
         near = pair_limits(part.band, kind, one_sided(sure))
-        far = pair_limits(part.band, kind, bonferroni(asked.level, pairs_of(levels) * asked.families))
-        observed = pair_values(part.band.value, kind)[pairs]
+        far = pair_limits(part.band, kind, all_pairs(asked.level, levels, asked.families))
+        observed = pair_values(part.band.value, kind)[..., pairs]
         # no level above 0: a ratio without denominator proves nothing
         observed = np.where(np.isfinite(observed), observed, np.inf) if kind == "ratio" else observed
-        low, high = (near[0][pairs], near[1][pairs]), (far[0][pairs], far[1][pairs])
+        low, high = ((bounds[0][..., pairs], bounds[1][..., pairs]) for bounds in (near, far))
     else:
         first = second = np.flatnonzero(part.used)
         near, far = (
-            part.band.limits(one_sided(sure)),
-            part.band.limits(bonferroni(asked.level, levels * asked.families)),
+            sides(part.band, one_sided(sure)),
+            sides(part.band, bonferroni(asked.level, levels * asked.families)),
         )
-        observed = part.band.value[first]
-        low, high = (near[0][first], near[1][first]), (far[0][first], far[1][first])
+        observed = part.band.value[..., first]
+        low, high = ((bounds[0][..., first], bounds[1][..., first]) for bounds in (near, far))
     # of each pair, one order is at least 0 (at most 1): a bound beyond that says no more
     if asked.kind == "max_gap":
         return Comparisons(first, second, observed, low[1], np.maximum(high[0], 0.0))
@@ -164,87 +163,3 @@ def _judge_mean(found: list[Comparisons], asked: Requirement) -> Judgement:
         status = "pass"
     leading = asked.worst_of(np.array([one.observed for one in alone]))
     return Judgement(status, observed, passing, failing, leading, alone[leading].first, alone[leading].second)
-
-
-MOST = 1e6
-"""Largest growth of a sample that is worth naming."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Growth:
-    """An inconclusive rule settles as `towards` once the `limiting` slices are `factor` times as large.
-
-    `factor` is None where even `MOST` times the sample settles nothing.
-    """
-
-    towards: Status
-    limiting: Mask
-    factor: float | None
-
-
-def growth_needed(parts: tuple[Part, ...], asked: Requirement) -> Growth:
-    """Which slices limit an inconclusive answer, and by which factor they must grow to settle it.
-
-    All limiting slices grow alike, observed rates and design effects kept. Where the observed
-    value is inside the tolerance they are all slices of comparisons that do not pass; where it is
-    outside, those of the comparison that comes nearest to failing.
-    """
-    slices = len(parts[0].used)
-    now = judge(parts, asked)
-    wanted: Status = "pass" if asked.inside(now.observed) else "fail"
-    limiting = np.zeros(slices, dtype=bool)
-    if abs(now.observed - asked.tolerance) < 1e-12:
-        return Growth(wanted, limiting, None)
-    if asked.mean:
-        for part in parts:
-            limiting |= part.used
-    else:
-        for part in parts:
-            limiting |= _limiting(compare(part, asked), asked, wanted, slices)
-        if wanted == "fail":
-            limiting = _nearest(parts, asked, slices)
-
-    def settled(factor: float) -> bool:
-        growth = np.where(limiting, factor, 1.0)
-        grown = tuple(replace(part, band=part.band.scaled(growth)) for part in parts)
-        return judge(grown, asked).status == wanted
-
-    return Growth(wanted, limiting, _smallest(settled))
-
-
-def _limiting(found: Comparisons, asked: Requirement, wanted: Status, slices: int) -> Mask:
-    mask = np.zeros(slices, dtype=bool)
-    if wanted == "pass":
-        outside = found.passing > asked.tolerance if asked.upper else found.passing < asked.tolerance
-        mask[found.first[outside]] = mask[found.second[outside]] = True
-    return mask
-
-
-def _nearest(parts: tuple[Part, ...], asked: Requirement, slices: int) -> Mask:
-    """The slices of the comparison that is observed outside and whose failing bound is furthest out."""
-    mask = np.zeros(slices, dtype=bool)
-    best: tuple[float, int, int] | None = None
-    for part in parts:
-        found = compare(part, asked)
-        outside = found.observed > asked.tolerance if asked.upper else found.observed < asked.tolerance
-        for i in np.flatnonzero(outside):
-            bound = float(found.failing[i]) * (1 if asked.upper else -1)
-            if best is None or bound > best[0]:
-                best = bound, int(found.first[i]), int(found.second[i])
-    if best is not None:
-        mask[list(best[1:])] = True
-    return mask
-
-
-def _smallest(settled: Callable[[float], bool]) -> float | None:
-    """The smallest factor in [1, MOST] that settles, to one part in a thousand; None where none does."""
-    high = 1.0
-    while not settled(high):
-        if high >= MOST:
-            return None
-        high = min(high * 4, MOST)
-    low = max(1.0, high / 4)
-    while high / low > 1.001:
-        middle = float(np.sqrt(low * high))
-        low, high = (low, middle) if settled(middle) else (middle, high)
-    return high

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from imgid_audit.stats.intervals import (
     bonferroni,
@@ -14,6 +15,7 @@ from imgid_audit.stats.intervals import (
     one_sided,
     quantile,
     rate_limits,
+    tukey,
     wilson,
 )
 
@@ -103,3 +105,15 @@ def test_limits_at_extreme_levels_and_one_degree_of_freedom_stay_in_range() -> N
     x, n = np.array([0, 1, 5, 9, 10, 50]), np.array([10, 10, 10, 10, 10, 50])
     low, high = rate_limits(x, n, n / 3, 1.0, 1 - 1e-6)
     assert np.all((low >= 0) & (low <= x / n) & (high >= x / n) & (high <= 1))
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4, 12, 60])
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+def test_tukeys_level_is_that_of_the_studentized_range(groups: int, level: float) -> None:
+    critical = float(quantile(tukey(level, groups)))
+    assert_allclose(critical * np.sqrt(2), stats.studentized_range.ppf(level, groups, np.inf), rtol=1e-6)
+
+
+def test_tukey_is_never_wider_than_bonferroni() -> None:
+    for groups in (3, 5, 12, 100):
+        assert tukey(0.95, groups) < bonferroni(0.95, groups * (groups - 1) // 2)
