@@ -1,19 +1,17 @@
-"""From manifest and predictions to decisions, and the search of a binary operating point."""
+"""From manifest and predictions to decisions: by a threshold, by costs, as given, or by the highest score."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from numpy.typing import NDArray
 
 from imgid_audit.core.errors import InputError, Problem, raise_all
 from imgid_audit.core.factor import Codes
 from imgid_audit.core.manifest import Manifest, Status
-from imgid_audit.core.predictions import Decisions, OperatingPoint, Predictions, Scores
+from imgid_audit.core.predictions import Costs, Decisions, OperatingPoint, Predictions, Scores
 from imgid_audit.core.task import Task
 
-Criterion = Literal["specificity", "sensitivity", "fpr"]
+BLOCK = 4_000_000
+"""Expected costs that are held at once."""
 
 
 def decide(
@@ -22,13 +20,15 @@ def decide(
     predictions: Predictions,
     operating_point: OperatingPoint | None = None,
     split: str = "test",
+    costs: Costs | None = None,
 ) -> Decisions:
     """The predicted rows of `split`, each with its label and its predicted class.
 
-    With an `operating_point` the positive class is predicted where its score >= the threshold;
-    else the user's own predictions are taken; else the class of the highest score (the first of
-    equal ones). Raises `InputError` where a threshold is asked for without scores or outside a
-    binary task, and where there are neither predictions nor scores.
+    With an `operating_point` the positive class is predicted where its score >= the threshold; with
+    `costs` the class of least expected cost; else the user's own predictions are taken; else the
+    class of the highest score (the first of equal ones). Raises `InputError` where a threshold or
+    costs are asked for without scores, a threshold outside a binary task or beside costs, and where
+    there are neither predictions nor scores.
     """
     rows = manifest.rows(split)
     rows = rows[(predictions.status[rows] == Status.PREDICTED) & (manifest.label.codes[rows] >= 0)]
@@ -38,31 +38,31 @@ def decide(
     return Decisions(
         task=task,
         label=manifest.label.codes[rows],
-        predicted=predicted_codes(task, scores, given, operating_point),
+        predicted=predicted_codes(task, scores, given, operating_point, costs),
         scores=scores,
         subject=None if subject is None else subject.take(rows),
         attributes=tuple(factor.take(rows) for factor in manifest.attributes),
         operating_point=operating_point,
+        costs=costs,
+        count=manifest.counted(rows),
     )
 
 
 def predicted_codes(
-    task: Task, scores: Scores | None, given: Codes | None, operating_point: OperatingPoint | None
+    task: Task,
+    scores: Scores | None,
+    given: Codes | None,
+    operating_point: OperatingPoint | None = None,
+    costs: Costs | None = None,
 ) -> Codes:
-    """Class codes (n,) by threshold, as given, or by the highest score; see `decide`."""
+    """Class codes (n,) by threshold, by costs, as given, or by the highest score; see `decide`."""
+    raise_all(_problems(task, scores, operating_point, costs))
     positive = task.positive_index
-    if operating_point is not None:
-        problems = []
-        if positive is None:
-            problems.append(Problem("operating_point", "needs a binary task; this one is multiclass"))
-        if scores is None:
-            problems.append(
-                Problem("operating_point", "needs scores, and there are only predicted labels: remove one of the two")
-            )
-        raise_all(problems)
-        if positive is not None and scores is not None:
-            called = scores[:, positive] >= operating_point.threshold
-            return np.where(called, positive, 1 - positive).astype(np.int32)
+    if operating_point is not None and positive is not None and scores is not None:
+        called = scores[:, positive] >= operating_point.threshold
+        return np.where(called, positive, 1 - positive).astype(np.int32)
+    if costs is not None and scores is not None:
+        return least_cost(scores, costs)
     if given is not None:
         return given.astype(np.int32)
     if scores is None:
@@ -70,61 +70,29 @@ def predicted_codes(
     return np.asarray(scores.argmax(axis=1), dtype=np.int32)
 
 
-def given_operating_point(threshold: float) -> OperatingPoint:
-    """The threshold that the user gave."""
-    return OperatingPoint(threshold, f"threshold = {threshold:g}", "given")
+def least_cost(scores: Scores, costs: Costs) -> Codes:
+    """The class of least expected cost of each row, (n,), the first of equal ones.
 
-
-def find_operating_point(
-    task: Task, label: Codes, scores: Scores, at: Criterion, value: float, source: str = "val"
-) -> OperatingPoint:
-    """The threshold that meets a criterion on the validation split.
-
-    Candidates are the observed scores of the positive class and the next number above the highest
-    (which calls nothing positive). ``specificity``: the smallest whose specificity >= `value`;
-    ``fpr``: the smallest whose false positive rate <= `value`; ``sensitivity``: the largest whose
-    sensitivity >= `value`. Rows with equal scores stay together.
-
-    - `label` (n,), `scores` (n, 2): the validation rows
-
-    Raises `InputError` where the task is not binary, the criterion or `value` is not known, or the
-    split lacks the rows that the criterion counts.
+    Source: the Bayes decision of Duda & Hart (1973), section 2.2.
     """
-    positive = task.positive_index
+    table = np.array(costs.scaled(), dtype=np.float64)
+    chosen = np.empty(len(scores), dtype=np.int32)
+    step = max(1, BLOCK // len(table))
+    for start in range(0, len(scores), step):
+        chosen[start : start + step] = np.argmin(scores[start : start + step] @ table, axis=1)
+    return chosen
+
+
+def _problems(
+    task: Task, scores: Scores | None, operating_point: OperatingPoint | None, costs: Costs | None
+) -> list[Problem]:
     problems = []
-    if positive is None:
-        problems.append(Problem("operating_point", "needs a binary task; this one is multiclass"))
-    if at not in ("specificity", "sensitivity", "fpr"):
-        problems.append(Problem("operating_point > at", f"must be specificity, sensitivity or fpr, got {at!r}"))
-    if not 0 <= value <= 1:
-        problems.append(Problem("operating_point > value", f"must be from 0 to 1, got {value}"))
-    raise_all(problems)
-    is_positive = label == positive
-    wanted = is_positive if at == "sensitivity" else ~is_positive
-    if not wanted.any():
-        lacking = "positive" if at == "sensitivity" else "negative"
-        raise InputError(Problem("operating_point", f"{at} cannot be found: the {source} split has no {lacking} rows"))
-    score = scores[:, positive if positive is not None else 0]
-    candidates = np.unique(score)
-    candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
-    counted = np.sort(score[wanted])
-    called = len(counted) - np.searchsorted(counted, candidates, side="left")
-    threshold, achieved = _first(at, value, candidates, called, len(counted))
-    sign = "<=" if at == "fpr" else ">="
-    return OperatingPoint(threshold, f"{at} {sign} {value:g}", source, achieved)
-
-
-def _first(
-    at: Criterion, value: float, candidates: NDArray[np.float64], called: NDArray[np.intp], n: int
-) -> tuple[float, float]:
-    """The candidate that the tie rule picks, and the criterion's value there."""
-    if at == "sensitivity":
-        rate = called / n
-        chosen = np.flatnonzero(rate >= value)[-1]
-    elif at == "fpr":
-        rate = called / n
-        chosen = np.flatnonzero(rate <= value)[0]
-    else:
-        rate = (n - called) / n
-        chosen = np.flatnonzero(rate >= value)[0]
-    return float(candidates[chosen]), float(rate[chosen])
+    if operating_point is not None and task.positive_index is None:
+        problems.append(Problem("[operating_point]", "needs a binary task; this one is multiclass"))
+    for name, asked in (("operating_point", operating_point), ("costs", costs)):
+        if asked is not None and scores is None:
+            message = "needs scores, and there are only predicted labels: remove one of the two"
+            problems.append(Problem(f"[{name}]", message))
+    if operating_point is not None and costs is not None:
+        problems.append(Problem("[costs]", "cannot stand beside `operating_point`: either decides alone"))
+    return problems

@@ -12,9 +12,11 @@ from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.result import Gap, GapKind, Interval, Undefined
 from imgid_audit.core.slices import Breakdown
 from imgid_audit.metrics import METRICS
+from imgid_audit.stats.envelope import envelope
 from imgid_audit.stats.gaps import Disparity, disparity, joined, pairs_of
 from imgid_audit.stats.hypotheses import equality, holm
 from imgid_audit.stats.measured import Measured
+from imgid_audit.stats.requested import pair_method
 
 KINDS: tuple[GapKind, ...] = ("difference", "ratio")
 
@@ -73,7 +75,10 @@ def gaps_of(measured: Measured, intervals: IntervalSpec) -> tuple[Hypothesis, ..
     found = []
     for kind in KINDS:
         part = _disparity(measured, kind, intervals, 1)
-        gap = _gap(measured.metric, measured.class_name, measured.breakdown, kind, part, intervals, pairs, p_value)
+        method = f"{pair_method(measured.band, kind).name}, {_together(pairs)}"
+        gap = _gap(measured.metric, measured.class_name, measured.breakdown, kind, part, intervals, method, p_value)
+        if kind == "difference" and not isinstance(part, Undefined):
+            gap = replace(gap, envelope=envelope([(measured.band, measured.defined)], intervals.level))
         found.append(Hypothesis(gap, name))
     return tuple(found)
 
@@ -97,7 +102,11 @@ def criterion_gaps(criterion: Criterion, parts: Sequence[Measured], intervals: I
             whole = Undefined("not_applicable", "; ".join(undefined))
         else:
             whole = joined(tuple(gap for gap in gaps if isinstance(gap, Disparity)), kind, criterion.how)
-        gap = _gap(criterion.name, first.class_name, first.breakdown, kind, whole, intervals, pairs, p_value)
+        method = f"{pair_method(first.band, kind).name}, {_together(pairs)}"
+        gap = _gap(criterion.name, first.class_name, first.breakdown, kind, whole, intervals, method, p_value)
+        if kind == "difference" and not isinstance(whole, Undefined):
+            noise = envelope([(part.band, part.defined) for part in parts], intervals.level, criterion.how)
+            gap = replace(gap, envelope=noise)
         found.append(Hypothesis(gap, name))
     return tuple(found)
 
@@ -125,9 +134,15 @@ def _disparity(measured: Measured, kind: GapKind, intervals: IntervalSpec, famil
         scored = {reason.reason for reason in measured.undefined if reason and reason.kind == "not_applicable"}
         why = scored.pop() if scored else f"defined on {int(used.sum())} of {len(used)} levels; a gap needs two"
         return Undefined("not_applicable", why)
+    if kind == "ratio" and METRICS[measured.metric].bounds[0] < 0:
+        return Undefined("not_applicable", f"{measured.metric} may be negative; a ratio has no meaning")
     if kind == "ratio" and not measured.value[used].max() > 0:
         return Undefined("not_applicable", "every level is 0; the ratio has no denominator")
     return disparity(measured.band, used, kind, intervals.level, METRICS[measured.metric].better, families)
+
+
+def _together(pairs: int) -> str:
+    return "one pair" if pairs == 1 else f"simultaneous over {pairs} pairs (Tukey)"
 
 
 def _gap(
@@ -137,12 +152,11 @@ def _gap(
     kind: GapKind,
     found: Disparity | Undefined,
     intervals: IntervalSpec,
-    pairs: int,
+    method: str,
     p_value: float | None,
 ) -> Gap:
     if isinstance(found, Undefined):
         return Gap(metric, class_name, breakdown.name, kind, found, None, None, None, p_value, None)
-    method = f"MOVER of simultaneous (Bonferroni) limits, {pairs} {'pair' if pairs == 1 else 'pairs'}"
     interval = Interval(found.low, found.high, intervals.level, method)
     best, worst = breakdown.slices[found.best], breakdown.slices[found.worst]
     return Gap(metric, class_name, breakdown.name, kind, found.value, interval, best, worst, p_value, None)

@@ -13,16 +13,32 @@ from imgid_audit.core.policy import IntervalSpec, Policy, Rule
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import Verdict, VerdictStatus
 from imgid_audit.core.slices import Breakdown, Slice
+from imgid_audit.evaluation.bound_methods import bounds_method
 from imgid_audit.evaluation.disparities import CRITERIA
 from imgid_audit.evaluation.wording import class_text, comparison_text, names, number, worse_and_better
 from imgid_audit.metrics import METRICS
 from imgid_audit.stats.bands import Mask
 from imgid_audit.stats.measured import Measured
-from imgid_audit.stats.verdicts import PAIRED, Growth, Judgement, Part, Requirement, growth_needed, judge
+from imgid_audit.stats.power import Growth, growth_needed
+from imgid_audit.stats.verdicts import PAIRED, UPPER, Judgement, Part, Requirement, judge
 
 Measurements = Mapping[str, tuple[Measured, ...]]
 SEVERITY: tuple[VerdictStatus, ...] = ("fail", "not_evaluated", "inconclusive", "pass")
 """Where a rule holds for several classes, the first of these that a class has is the rule's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """More units of one slice, and the range that the noise in the observed rates leaves; None: no realistic number."""
+
+    count: int
+    low: int
+    high: int | None
+
+    def most(self, other: Needed) -> Needed:
+        """What serves both."""
+        high = None if self.high is None or other.high is None else max(self.high, other.high)
+        return Needed(max(self.count, other.count), max(self.low, other.low), high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +49,13 @@ class Answer:
     reason: str
     judgement: Judgement | None
     worst: Slice | None
-    needed: Mapping[str, int] | None = None
+    needed: Mapping[str, Needed] | None = None
     towards: Literal["pass", "fail"] = "pass"
 
 
 def metrics_of(rule: Rule) -> tuple[str, ...]:
-    """The metrics that a rule reads: its own, or its criterion's parts."""
-    return CRITERIA[rule.metric].parts if rule.metric in CRITERIA else (rule.metric,)
+    """The metrics that a rule reads: the one that its own is judged by, or its criterion's parts."""
+    return CRITERIA[rule.metric].parts if rule.metric in CRITERIA else (METRICS[rule.metric].judged_as,)
 
 
 def verdict(
@@ -60,10 +76,17 @@ def verdict(
     found = leading.judgement
     needed = _merged(answers) if status == "inconclusive" else None
     reason = leading.reason + (f"; {names('left out', rule.ignore)}" if rule.ignore else "")
-    if found is None:
-        return Verdict(rule.id, status, reason, None, None, None, rule.tolerance, leading.worst, needed)
-    bounds = (found.failing, found.passing) if _asks_upper(rule) else (found.passing, found.failing)
-    return Verdict(rule.id, status, reason, found.observed, *bounds, rule.tolerance, leading.worst, needed)
+    counts = None if needed is None else {name: more.count for name, more in needed.items()}
+    ranges = None if needed is None else {name: (more.low, more.high) for name, more in needed.items()}
+    observed, low, high, method = None, None, None, None
+    if found is not None:
+        observed = found.observed
+        low, high = (found.failing, found.passing) if _asks_upper(rule) else (found.passing, found.failing)
+        method = bounds_method(rule, targets[answers.index(leading)], intervals.level)
+    return Verdict(
+        rule.id, status, reason, observed, low, high, rule.tolerance, leading.worst, counts,
+        subjects_needed_range=ranges, method=method,
+    )  # fmt: skip
 
 
 def _targets(rule: Rule, measurements: Measurements, decisions: Decisions) -> list[tuple[Measured, ...]] | str:
@@ -135,7 +158,7 @@ def _answer(
         return Answer(status, said, found, worst)
     growth = growth_needed(parts, asked) if found.status == "inconclusive" else None
     if growth is not None and growth.factor is None:
-        said += f"; observed {number(found.observed)} is so near the tolerance that no sample size settles it"
+        said += f"; observed {number(found.observed)} is so near the tolerance that no realistic number settles it"
         return Answer(status, said, found, worst, None, "fail" if growth.towards == "fail" else "pass")
     # a rule that is heading for `fail` needs nothing of the levels that were not compared
     failing = growth is not None and growth.towards == "fail"
@@ -156,7 +179,7 @@ def _comparable(rule: Rule, measured: Measured, used: Mask) -> bool:
 
 
 def _asks_upper(rule: Rule) -> bool:
-    return rule.kind in ("max_gap", "max_value")
+    return rule.kind in UPPER
 
 
 def _too_few(measured: Measured, kept: Mask, least: int) -> str:
@@ -191,22 +214,30 @@ def key_of(where: Slice) -> str:
     return " * ".join(where.levels) or "all rows"
 
 
-def _add_growth(needed: dict[str, int], growth: Growth, measured: Measured) -> None:
+def _add_growth(needed: dict[str, Needed], growth: Growth, measured: Measured) -> None:
     """Raise `needed` to the additional units of each slice that must grow."""
-    factor = 1.0 if growth.factor is None else growth.factor
     for i in np.flatnonzero(growth.limiting):
-        name = key_of(measured.breakdown.slices[i])
-        needed[name] = max(needed.get(name, 0), 1, ceil(int(measured.size[i]) * (factor - 1)))
+        size = int(measured.size[i])
+        count, low, high = (
+            None if factor is None else max(1, ceil(size * (factor - 1)))
+            for factor in (growth.factor, growth.low, growth.high)
+        )
+        if count is not None and low is not None:
+            _raise(needed, key_of(measured.breakdown.slices[i]), Needed(count, low, high))
 
 
-def _support_needed(lacking: Mask, measured: tuple[Measured, ...], least: int) -> dict[str, int]:
+def _raise(needed: dict[str, Needed], name: str, more: Needed) -> None:
+    needed[name] = needed[name].most(more) if name in needed else more
+
+
+def _support_needed(lacking: Mask, measured: tuple[Measured, ...], least: int) -> dict[str, Needed]:
     """Units that bring each level to the minimum support, if they hold as many rows that count."""
-    needed: dict[str, int] = {}
+    needed: dict[str, Needed] = {}
     for i in np.flatnonzero(lacking):
         support = min(int(one.support[i]) for one in measured)
         size = int(measured[0].size[i])
-        more = ceil(size * (least / support - 1)) if support else least
-        needed[key_of(measured[0].breakdown.slices[i])] = max(1, more)
+        more = max(1, ceil(size * (least / support - 1)) if support else least)
+        needed[key_of(measured[0].breakdown.slices[i])] = Needed(more, more, more)
     return needed
 
 
@@ -222,7 +253,7 @@ def _leading(answers: Sequence[Answer], rule: Rule) -> Answer:
     return max(answers, key=severity)
 
 
-def _merged(answers: Sequence[Answer]) -> Mapping[str, int] | None:
+def _merged(answers: Sequence[Answer]) -> Mapping[str, Needed] | None:
     """What settles a rule over several classes.
 
     One class that is heading for `fail` settles it, so the cheapest of those; else the most that
@@ -231,11 +262,11 @@ def _merged(answers: Sequence[Answer]) -> Mapping[str, int] | None:
     open_ones = [answer for answer in answers if answer.status == "inconclusive"]
     failing = [answer.needed for answer in open_ones if answer.towards == "fail" and answer.needed]
     if failing:
-        return min(failing, key=lambda needed: sum(needed.values()))
-    merged: dict[str, int] = {}
+        return min(failing, key=lambda needed: sum(one.count for one in needed.values()))
+    merged: dict[str, Needed] = {}
     for answer in open_ones:
         if answer.needed is None:
             return None
-        for name, count in answer.needed.items():
-            merged[name] = max(merged.get(name, 0), count)
+        for name, more in answer.needed.items():
+            _raise(merged, name, more)
     return merged or None

@@ -8,7 +8,7 @@ from imgid_audit.core.policy import Rule
 from imgid_audit.metrics import METRICS
 from imgid_audit.stats.bands import Mask
 from imgid_audit.stats.measured import Measured
-from imgid_audit.stats.verdicts import PAIRED, Judgement
+from imgid_audit.stats.verdicts import PAIRED, UPPER, Judgement
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -36,13 +36,14 @@ def percent(level: float) -> str:
 
 def comparison_text(what: str, rule: Rule, found: Judgement, measured: Measured, used: Mask, level: float) -> str:
     """What decided, or comes nearest to deciding, with values and the rows that count."""
-    seen = _pair(rule, found, measured) if rule.kind in PAIRED else _level(found.first, measured)
+    say = _lost if rule.kind == "max_drop" else _level
+    seen = _pair(rule, found, measured) if rule.kind in PAIRED else say(found.first, measured)
     asked = {
         "max_gap": "differ by at most", "min_ratio": "have a ratio of at least",
-        "min_value": "be at least", "max_value": "be at most",
+        "min_value": "be at least", "max_value": "be at most", "max_drop": "have lost at most",
     }[rule.kind]  # fmt: skip
     goal = f"must {asked} {rule.tolerance:g}"
-    upper = rule.kind in ("max_gap", "max_value")
+    upper = rule.kind in UPPER
     compared = f"{int(used.sum())} levels compared" if used.sum() > 1 else "one level"
     if found.status == "fail":
         bound = f"the simultaneous {percent(level)} bound {number(found.failing)} is {'above' if upper else 'below'} it"
@@ -64,6 +65,13 @@ def comparison_text(what: str, rule: Rule, found: Judgement, measured: Measured,
 def _level(index: int, measured: Measured) -> str:
     where = measured.breakdown.slices[index]
     return f"{where} has {number(float(measured.value[index]))} (n = {int(measured.support[index])})"
+
+
+def _lost(index: int, measured: Measured) -> str:
+    """A level's drop, which is a gain where it is negative."""
+    where, drop = measured.breakdown.slices[index], float(measured.value[index])
+    said = f"has gained {number(-drop)}" if drop < 0 else f"has lost {number(drop)}" if drop else "has lost nothing"
+    return f"{where} {said} (n = {int(measured.support[index])})"
 
 
 def worse_and_better(rule: Rule, found: Judgement, measured: Measured) -> tuple[int, int]:

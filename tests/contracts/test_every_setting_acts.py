@@ -59,6 +59,9 @@ def trained(after: Settings, before: Settings | None = None, *, acts: bool = Tru
 
 RULE = "policy.rules.0"
 POINT = {"operating_point": {"at": "specificity", "value": 0.6}, "data.split": {"val": 0.3, "test": 0.5}}
+DROP = {"metric": "recall", "across": "group", "max_drop": 0.01}
+WAIVER = {"until": "2999-12-31", "by": "A. Person", "why": "a new scanner comes"}
+COSTS = {"no": {"yes": 1}, "yes": {"no": 5}}
 STATS = {"model.input.mean": [0.2, 0.2, 0.2], "model.input.std": [0.3, 0.3, 0.3]}
 CASES: dict[str, Case] = {
     "name": Case({"name": "another"}),
@@ -131,13 +134,24 @@ CASES: dict[str, Case] = {
         {"predict.max_failed": 0.5}, {"data.image": "broken_image", "predict.max_failed": 0.01}
     ),
     "predictions.table": Case({"predictions.table": "other.csv"}),
+    "predictions.stream": Case(
+        {"predictions.stream": True}, {"task": {"type": "multiclass"}, "predictions.table": "many.parquet"}
+    ),
+    "predictions.max_failed": Case({"predictions.max_failed": 0}, {"predictions.table": "holes.csv"}),
     "operating_point.at": Case({"operating_point.at": "sensitivity"}, POINT),
     "operating_point.value": Case({"operating_point.value": 0.9}, POINT),
+    "operating_point.max": Case({"operating_point": {"max": "youden"}}, {**POINT, "operating_point": {"max": "f1"}}),
+    "costs": Case({"costs": COSTS}, {"costs": {**COSTS, "no": {"yes": 9}}}),
     "operating_point.threshold": Case({"operating_point": {"threshold": 0.8}}, {"operating_point": {"threshold": 0.5}}),
+    "calibration.method": Case({"calibration": {"method": "temperature"}}, {"data.split": {"val": 0.3, "test": 0.5}}),
     "metrics": Case({"metrics": ["brier"]}),
     "intervals.level": Case({"intervals.level": 0.9}),
     "intervals.draws": Case({"intervals.draws": 200}),
+    "intervals.proportion": Case({"intervals.proportion": "clopper_pearson"}),
+    "intervals.difference": Case({"intervals.difference": "miettinen_nurminen"}),
+    "intervals.ratio": Case({"intervals.ratio": "koopman"}),
     "intervals.seed": Case({"intervals.seed": 5}),
+    "privacy.min_cell": Case({"privacy": {"min_cell": 40}}, {"privacy": {"min_cell": 2}}),
     "policy.on_inconclusive": Case(
         {"policy.on_inconclusive": "warn"}, {f"{RULE}.max_gap": 0.25, "policy.min_support": 10_000}
     ),
@@ -159,6 +173,11 @@ CASES: dict[str, Case] = {
         {f"{RULE}": {"metric": "recall", "across": "group", "min_ratio": 0.99}},
         {f"{RULE}": {"metric": "recall", "across": "group", "min_ratio": 0.1}},
     ),
+    "policy.rules.waiver.until": Case({f"{RULE}.waiver.until": "2001-01-01"}, {f"{RULE}.waiver": WAIVER}),
+    "policy.rules.waiver.by": Case({f"{RULE}.waiver.by": "B. Other"}, {f"{RULE}.waiver": WAIVER}),
+    "policy.rules.waiver.why": Case({f"{RULE}.waiver.why": "another reason"}, {f"{RULE}.waiver": WAIVER}),
+    "policy.baseline": Case({"policy.baseline": "baseline-other"}, {"policy.baseline": "baseline", f"{RULE}": DROP}),
+    "policy.rules.max_drop": Case({f"{RULE}.max_drop": 0.5}, {"policy.baseline": "baseline", f"{RULE}": DROP}),
     "policy.rules.ignore": Case({f"{RULE}.ignore": ["z"]}, {f"{RULE}.across": "site"}),
     "checks": Case({"checks": {"D003": False}}),
     "report.formats": Case({"report.formats": ["json", "csv"]}),
@@ -184,10 +203,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "broken" / f"{i:03d}.png").write_bytes(b"no image")
     write_predictions(folder)
     write_weights(folder)
+    write_baselines(folder)
     return folder
 
 
 def write_predictions(folder: Path) -> None:
+    import pandas as pd
+
     table = predictions_table(folder)
     header, *rows = table.read_text().splitlines()
     flip = {"yes": "no", "no": "yes"}
@@ -198,6 +220,8 @@ def write_predictions(folder: Path) -> None:
         subject = i // 3
         lines.append(f"{row},{'test' if subject % 2 else 'val'},{'val' if subject % 3 else 'test'},{other}")
     table.write_text("\n".join(lines) + "\n")
+    holes = [*lines[:-2], *(",".join([*line.split(",")[:5], "", *line.split(",")[6:]]) for line in lines[-2:])]
+    table.with_name("holes.csv").write_text("\n".join(holes) + "\n")
     table.with_name("other.csv").write_text("\n".join([lines[0], *lines[100:]]) + "\n")
     join = ["id,label,subject,group,site", *[",".join(line.split(",")[:5]) for line in lines[1:]], "extra,yes,s0,a,x"]
     table.with_name("join.csv").write_text("\n".join(join) + "\n")
@@ -208,6 +232,13 @@ def write_predictions(folder: Path) -> None:
         f"r{i},{'xyz'[i % 3]},s{i // 3},{'ab'[i % 2]},s,{'xyz'[(i + (i % 7 == 0) * (i % 2)) % 3]}" for i in range(300)
     ]
     table.with_name("many.csv").write_text("\n".join(many) + "\n")
+    pd.read_csv(table.with_name("many.csv")).to_parquet(table.with_name("many.parquet"))
+
+
+def write_baselines(folder: Path) -> None:
+    for name, table in (("baseline", "predictions.csv"), ("baseline-other", "other.csv")):
+        config = load_config(predictions_config(predictions={"table": table}), folder=folder)
+        pipeline.run(config, out=folder / name)
 
 
 def write_weights(folder: Path) -> None:
@@ -256,6 +287,7 @@ def observe(settings: Settings, world: Path, out: Path) -> tuple[Any, ...]:
         repr(evaluation),
         repr(result.data),
         repr(result.findings),
+        result.privacy and result.privacy.suppressed,
         result.notes,
         repr(result.provenance.get("training")),
         ids_of(out),
