@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.core.factor import Codes
+from imgid_audit.core.factor import Codes, Counts, tally
 
 
-def contingency(a: Codes, b: Codes) -> NDArray[np.int64]:
+def contingency(a: Codes, b: Codes, count: Counts | None = None) -> NDArray[np.int64]:
     """Counts of the combinations of the observed levels, shape (levels of a, levels of b); no empty margins."""
     a_codes = np.unique(a, return_inverse=True)[1]
     b_codes = np.unique(b, return_inverse=True)[1]
     shape = (int(a_codes.max(initial=-1)) + 1, int(b_codes.max(initial=-1)) + 1)
-    counts: NDArray[np.int64] = np.bincount(a_codes * shape[1] + b_codes, minlength=shape[0] * shape[1])
-    return counts.reshape(shape)
+    return tally(a_codes * shape[1] + b_codes, shape[0] * shape[1], count).reshape(shape)
 
 
 def cramers_v(table: NDArray[np.int64], units: int | None = None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -14,6 +14,9 @@ from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import Evaluation, Finding, FindingStatus, Severity
 from imgid_audit.core.task import Task
+
+Tells = Literal["nothing", "labels", "attributes", "slices", "pairs"]
+"""Nothing of groups; of each label; of each level; of every breakdown; of attributes that nobody asked to cross."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class Outcome:
 class Check:
     """A registered check. `name` is its code, stable for ever; `run` is pure.
 
-    `severity` is that of a finding; outcomes that are none are ``info``.
+    - `severity` is that of a finding; outcomes that are none are ``info``
+    - `tells`: the finest counts of rows that its reason and evidence give away, so that they are not
+      published where those are hidden; the default is the careful one
     """
 
     name: str
@@ -64,6 +69,7 @@ class Check:
     severity: Severity
     Params: type[BaseModel]
     run: Callable[[CheckContext, Any], Outcome]
+    tells: Tells = "pairs"
 
     @property
     def anchor(self) -> str:

@@ -25,11 +25,12 @@ def run(context: CheckContext, params: Params) -> Outcome:
     rows = np.flatnonzero(manifest.status != Status.EXCLUDED)
     if not len(rows):
         return not_applicable("no row is left to look at")
+    total = manifest.size(rows)
     shares: dict[str, dict[str, float | int]] = {}
     for factor in manifest.attributes:
         code = factor.levels.index(MISSING) if MISSING in factor.levels else -1
-        missing = int(np.count_nonzero(factor.codes[rows] == code))
-        shares[factor.name] = {"missing": missing, "rows": len(rows), "share": missing / len(rows)}
+        missing = manifest.size(rows[factor.codes[rows] == code])
+        shares[factor.name] = {"missing": missing, "rows": total, "share": missing / total}
     bad = {name: share for name, share in shares.items() if share["share"] > params.max_share}
     if not bad:
         return passed(
@@ -46,4 +47,5 @@ CHECK = Check(
     severity="medium",
     Params=Params,
     run=run,
+    tells="attributes",
 )

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from imgid_audit.checks.base import Check, CheckContext, Outcome, found, listed, not_applicable, passed
-from imgid_audit.core.factor import Codes, Factor
+from imgid_audit.core.factor import Codes, Counts, Factor, tally
 from imgid_audit.io.settings import Settings
 
 
@@ -18,7 +18,7 @@ class Params(Settings):
 
 def run(context: CheckContext, params: Params) -> Outcome:
     """Rows of each level, and of each label within it, on the test split (the predicted rows, once there are any)."""
-    labels, attributes = _evaluated(context)
+    labels, attributes, count = _evaluated(context)
     if not attributes:
         return not_applicable("no attributes are declared")
     if not len(labels):
@@ -31,7 +31,7 @@ def run(context: CheckContext, params: Params) -> Outcome:
     thin: list[str] = []
     for factor in attributes:
         keys = factor.codes.astype(np.int64) * len(names) + labels
-        counts = np.bincount(keys, minlength=len(factor.levels) * len(names)).reshape(-1, len(names))
+        counts = tally(keys, len(factor.levels) * len(names), count).reshape(-1, len(names))
         sizes[factor.name] = dict(zip(factor.levels, counts.sum(axis=1).tolist(), strict=True))
         for level, row in zip(factor.levels, counts, strict=True):
             n = int(row.sum())
@@ -50,11 +50,14 @@ def run(context: CheckContext, params: Params) -> Outcome:
     return found("; ".join(sentences), **evidence)
 
 
-def _evaluated(context: CheckContext) -> tuple[Codes, tuple[Factor, ...]]:
+def _evaluated(context: CheckContext) -> tuple[Codes, tuple[Factor, ...], Counts | None]:
+    """Labels, attributes and counts of the evaluated entries."""
     if context.decisions is not None:
-        return context.decisions.label, context.decisions.attributes
-    rows = context.manifest.rows("test")
-    return context.manifest.label.codes[rows], tuple(factor.take(rows) for factor in context.manifest.attributes)
+        return context.decisions.label, context.decisions.attributes, context.decisions.count
+    manifest = context.manifest
+    rows = manifest.rows("test")
+    attributes = tuple(factor.take(rows) for factor in manifest.attributes)
+    return manifest.label.codes[rows], attributes, manifest.counted(rows)
 
 
 CHECK = Check(
@@ -64,4 +67,5 @@ CHECK = Check(
     severity="medium",
     Params=Params,
     run=run,
+    tells="attributes",
 )

@@ -24,7 +24,7 @@ def run(context: CheckContext, params: Params) -> Outcome:
     where = "train" if len(train) else "all splits"
     if not len(rows):
         return skipped("no row is left to look at")
-    counts = manifest.label.take(rows).counts()
+    counts = manifest.label.take(rows).counts(manifest.counted(rows))
     names = manifest.label.levels
     evidence = {"split": where, "labels": dict(zip(names, counts.tolist(), strict=True)), "max_ratio": params.max_ratio}
     absent = [name for name, count in zip(names, counts, strict=True) if count == 0]
@@ -45,4 +45,5 @@ CHECK = Check(
     severity="low",
     Params=Params,
     run=run,
+    tells="labels",
 )

@@ -30,13 +30,14 @@ def run(context: CheckContext, params: Params) -> Outcome:
     if not manifest.attributes:
         return not_applicable("no attributes are declared")
     rows = np.flatnonzero(manifest.status != Status.EXCLUDED)
-    if len(rows) < 3:
-        return skipped(f"{len(rows)} rows are too few to tell")
+    if manifest.size(rows) < 3:
+        return skipped(f"{manifest.size(rows)} rows are too few to tell")
     units = None if manifest.subject is None else len(np.unique(manifest.subject.codes[rows]))
+    count = manifest.counted(rows)
     factors = [manifest.label, *manifest.attributes]
     pairs: list[dict[str, Any]] = []
     for a, b in combinations(range(len(factors)), 2):
-        value = cramers_v(contingency(factors[a].codes[rows], factors[b].codes[rows]), units)
+        value = cramers_v(contingency(factors[a].codes[rows], factors[b].codes[rows], count), units)
         names = ["label" if i == 0 else factors[i].name for i in (a, b)]
         pairs.append({"columns": names, "cramers_v": value})
     evidence = {"pairs": pairs, "max_v": params.max_v}
@@ -58,4 +59,5 @@ CHECK = Check(
     severity="medium",
     Params=Params,
     run=run,
+    tells="pairs",
 )

@@ -59,4 +59,5 @@ CHECK = Check(
     severity="high",
     Params=Params,
     run=run,
+    tells="nothing",
 )

@@ -27,17 +27,18 @@ def run(context: CheckContext, params: Params) -> Outcome:
     labels: dict[str, dict[str, int]] = {}
     told: list[str] = [] if "test" in used else ["test has no rows"]
     for split, index in used.items():
-        counts = manifest.label.take(index).counts()
+        size = manifest.size(index)
+        counts = manifest.label.take(index).counts(manifest.counted(index))
         labels[split] = dict(zip(names, counts.tolist(), strict=True))
-        if len(index) < params.min_rows:
-            told.append(f"{split} has {len(index)} rows")
+        if size < params.min_rows:
+            told.append(f"{split} has {size} rows")
         absent = [names[i] for i in np.flatnonzero(counts == 0)]
         if absent:
             told.append(f"{split} has no {', '.join(absent)}")
     evidence = {"min_rows": params.min_rows, "labels": labels}
     if told:
         return found(f"splits that cannot serve: {listed(told)}", **evidence)
-    sizes = ", ".join(f"{split} {len(index)}" for split, index in used.items())
+    sizes = ", ".join(f"{split} {manifest.size(index)}" for split, index in used.items())
     return passed(f"every split has every label, and {params.min_rows} rows or more: {sizes}", **evidence)
 
 
@@ -48,4 +49,5 @@ CHECK = Check(
     severity="high",
     Params=Params,
     run=run,
+    tells="labels",
 )

@@ -18,6 +18,7 @@ from imgid_audit.checks.base import (
     percent,
     skipped,
 )
+from imgid_audit.core.factor import tally
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import Estimate, Interval
 from imgid_audit.core.slices import Slice
@@ -50,7 +51,7 @@ def run(context: CheckContext, params: Params) -> Outcome:
     for estimate in estimates:
         if not isinstance(estimate.value, float) or estimate.interval is None:
             continue
-        if estimate.n < least:
+        if (estimate.n or 0) < least:
             small += 1
             continue
         share, label = _majority(context.decisions, estimate.slice)
@@ -74,7 +75,8 @@ def _majority(decisions: Decisions, where: Slice) -> tuple[float, str]:
     for name, level in where.key.items():
         factor = decisions.attribute(name)
         inside &= factor.codes == factor.levels.index(level)
-    counts = np.bincount(decisions.label[inside], minlength=len(decisions.task.labels))
+    count = None if decisions.count is None else decisions.count[inside]
+    counts = tally(decisions.label[inside], len(decisions.task.labels), count)
     return float(counts.max() / counts.sum()), decisions.task.labels[int(counts.argmax())]
 
 
@@ -97,4 +99,5 @@ CHECK = Check(
     severity="medium",
     Params=Params,
     run=run,
+    tells="slices",
 )

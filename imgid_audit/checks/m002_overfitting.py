@@ -36,4 +36,5 @@ CHECK = Check(
     severity="medium",
     Params=Params,
     run=run,
+    tells="nothing",
 )

@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from imgid_audit.config.costs import cost_complaints
 from imgid_audit.config.messages import Complaint, complaints, unknown
-from imgid_audit.config.models import OperatingPointSettings, TaskSettings
+from imgid_audit.config.models import OperatingPointSettings, PolicySettings, TaskSettings
 from imgid_audit.io.settings import DataSettings, PredictionsSettings, SplitSettings
 from imgid_audit.report.settings import ReportSettings
 from imgid_audit.vision.settings import ModelSettings, TrainSettings
@@ -49,8 +50,11 @@ def cross_complaints(draft: Draft) -> Iterator[Complaint]:
     yield from _source(draft)
     yield from _split(draft)
     yield from _operating_point(draft)
+    yield from _costs(draft)
+    yield from _calibration(draft)
     yield from _training(draft)
     yield from _metrics(draft)
+    yield from _baseline(draft)
     yield from _plugins(draft)
 
 
@@ -122,16 +126,35 @@ def _operating_point(draft: Draft) -> Iterator[Complaint]:
     if point is None:
         return
     if task is not None and task.type == "multiclass":
-        yield at, "is for binary tasks: a multiclass task takes the class of the highest score"
-    found = point.at is not None or point.value is not None
-    if found and point.threshold is not None:
+        yield at, "is for binary tasks: a multiclass task takes the class of the highest score, or `costs`"
+    met = point.at is not None or point.value is not None
+    if met and point.threshold is not None:
         yield (*at, "threshold"), "cannot stand beside `at` and `value`: a threshold is given or found"
-    elif not found and point.threshold is None:
-        yield at, "needs `at` with `value`, or `threshold`"
-    elif found and (point.at is None or point.value is None):
+    elif point.maximum is not None and (met or point.threshold is not None):
+        yield (*at, "max"), "stands alone: remove it, or `at`, `value` and `threshold`"
+    elif not met and point.threshold is None and point.maximum is None:
+        yield at, "needs `at` with `value`, `max`, or `threshold`"
+    elif met and (point.at is None or point.value is None):
         yield at, f"needs `{'at' if point.at is None else 'value'}` too"
-    if point.at is not None and data is not None and _lacks_val(data):
-        yield (*at, "at"), "needs a val split to be found on: give `data.split` one, or a `threshold`"
+    for key, asked in (("at", point.at), ("max", point.maximum)):
+        if asked is not None and data is not None and _lacks_val(data):
+            yield (*at, key), "needs a val split to be found on: give `data.split` one, or a `threshold`"
+
+
+def _costs(draft: Draft) -> Iterator[Complaint]:
+    costs, task = draft.blocks.get("costs"), draft.task()
+    if costs is None:
+        return
+    if "operating_point" in draft.given:
+        yield ("costs",), "cannot stand beside `operating_point`: either decides alone, remove one of them"
+    for trail, message in cost_complaints(costs, None if task is None else task.labels):
+        yield ("costs", *trail), message
+
+
+def _calibration(draft: Draft) -> Iterator[Complaint]:
+    data = draft.data()
+    if draft.blocks.get("calibration") is not None and data is not None and _lacks_val(data):
+        yield ("calibration",), "needs a val split to be fitted on: give `data.split` one, or remove it"
 
 
 def _training(draft: Draft) -> Iterator[Complaint]:
@@ -165,6 +188,19 @@ def _metrics(draft: Draft) -> Iterator[Complaint]:
             yield ("metrics", index), METRICS.unknown(name)
         elif name in metrics[:index]:
             yield ("metrics", index), f"{name!r} is listed twice"
+
+
+def _baseline(draft: Draft) -> Iterator[Complaint]:
+    policy: PolicySettings | None = draft.blocks.get("policy")
+    if policy is None:
+        return
+    drops = [index for index, rule in enumerate(policy.rules) if rule.max_drop is not None]
+    if policy.baseline is None:
+        for index in drops:
+            message = "needs `policy.baseline`: the folder of the run to compare with"
+            yield ("policy", "rules", index, "max_drop"), message
+    elif not drops:
+        yield ("policy", "baseline"), "has no effect: no rule has `max_drop`"
 
 
 def _plugins(draft: Draft) -> Iterator[Complaint]:

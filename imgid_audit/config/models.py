@@ -7,40 +7,32 @@ The blocks of each floor are defined on that floor (`io.settings`, `vision.setti
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr
 
-from imgid_audit.config.document import Digits
-from imgid_audit.core.policy import EvaluationSpec, IntervalSpec, Policy, Rule, RuleKind
-from imgid_audit.io.settings import DataSettings, Fraction, PredictionsSettings, Settings, problem_at
+from imgid_audit.core.policy import (
+    DifferenceForm,
+    EvaluationSpec,
+    Forms,
+    IntervalSpec,
+    Policy,
+    ProportionForm,
+    RatioForm,
+    Rule,
+    RuleKind,
+    Waiver,
+)
+from imgid_audit.io.settings import DataSettings, Fraction, PredictionsSettings, Settings, as_text, problem_at
 from imgid_audit.report.settings import ReportSettings
+from imgid_audit.stats.thresholds import Target
 from imgid_audit.vision.settings import ModelSettings, PredictSettings, TrainSettings
 
 DEFAULT_METRICS = ("accuracy", "balanced_accuracy", "recall", "precision", "auroc", "ece")
 MACRO = "macro"
-
-
-def _as_text(value: Any) -> Any:
-    """A label or level as text: integers are their digits, and YAML's other guesses are errors."""
-    if isinstance(value, Digits):
-        if not value.text.lstrip("-").isdecimal():
-            raise problem_at(f"must be text, got {value.text}, which YAML reads as the number {int(value)}: quote it")
-        return value.text
-    if isinstance(value, bool):
-        wrote = "true or yes" if value else "false or no"
-        raise problem_at(f"must be text, got a boolean ({wrote}): quote it, as the table writes it")
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        raise problem_at(f"must be text, got the number {value!r}: quote it, as the table writes it")
-    if isinstance(value, dt.date):
-        raise problem_at(f"must be text, got the date {value.isoformat()}: quote it, as the table writes it")
-    if value is None:
-        raise problem_at('must be text, got nothing: a missing level is called "(missing)"')
-    return value
 
 
 def _as_names(value: Any) -> Any:
@@ -55,7 +47,27 @@ def _not_blank(value: str) -> str:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
+def _as_day(value: Any) -> Any:
+    """A day, as YAML reads 2027-03-31 or as the same text; a time of day is none."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError:
+            raise problem_at(f"must be a day of the calendar, got {value!r}") from None
+    got = value.isoformat() if isinstance(value, dt.datetime) else repr(value)
+    raise problem_at(f"must be a day such as 2027-03-31, got {got if len(got) <= 60 else f'{got[:57]}...'}")
+
+
+def _as_cost(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise problem_at(f"must be a number, got {str(value).lower()} (YAML reads yes, no, on and off as booleans)")
+    return value
+
+
+Cost = Annotated[float, BeforeValidator(_as_cost), Field(ge=0)]
+Text = Annotated[str, BeforeValidator(as_text)]
 Named = Annotated[str, AfterValidator(_not_blank)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_as_names)]
 
@@ -75,19 +87,55 @@ class OperatingPointSettings(Settings):
 
     at: Literal["specificity", "sensitivity", "fpr"] | None = Field(None, description="criterion met on val")
     value: Fraction | None = Field(None, description="what the criterion must reach")
+    maximum: Literal["f1", "youden"] | None = Field(None, alias="max", description="criterion made largest on val")
     threshold: float | None = Field(None, ge=0, le=1, description="positive where score >= threshold")
+
+    @property
+    def found(self) -> bool:
+        """Whether the threshold is found on val."""
+        return self.threshold is None
+
+    def target(self) -> Target:
+        """What the threshold is to meet; the settings must be valid and no threshold given."""
+        if self.maximum is not None:
+            return Target(self.maximum)
+        assert self.at is not None
+        return Target(self.at, self.value)
+
+
+class CalibrationSettings(Settings):
+    """Recalibration of the scores, fitted on val, before anything is decided. Without this block: as they are."""
+
+    method: Literal["temperature"] = Field("temperature", description="one temperature for all rows and classes")
 
 
 class IntervalSettings(Settings):
-    """Confidence intervals: two-sided level, bootstrap draws (0: closed forms alone), seed."""
+    """Confidence intervals: two-sided level, bootstrap draws (0: closed forms alone), seed, closed forms on request."""
 
     level: Fraction = 0.95
     draws: int = Field(2000, ge=0, le=1_000_000)
     seed: int = Field(0, ge=0)
+    proportion: ProportionForm = Field("wilson", description="of a rate; near 0/n and n/n always clopper_pearson")
+    difference: DifferenceForm = Field("newcombe", description="of two rates")
+    ratio: RatioForm = Field("mover", description="of two rates")
+
+
+class WaiverSettings(Settings):
+    """A dated exception: the rule keeps its verdict, and does not count while the waiver holds."""
+
+    until: Annotated[dt.date, BeforeValidator(_as_day)] = Field(
+        description="the last day on which it holds, in UTC, as 2027-03-31"
+    )
+    by: Annotated[Text, AfterValidator(_not_blank)] = Field(description="who answers for it")
+    why: Annotated[Text, AfterValidator(_not_blank)]
+
+    def waiver(self) -> Waiver:
+        """The waiver that flows."""
+        return Waiver(self.until, self.by, self.why)
 
 
 class RuleSettings(Settings):
-    """One requirement; exactly one of `max_gap`, `min_value`, `max_value` and `min_ratio`."""
+    """One requirement; exactly one of `max_gap`, `min_value`, `max_value`, `min_ratio` and `max_drop`."""
 
     id: Text | None = Field(None, description="how verdicts call it; default: made from the rule")
     metric: str
@@ -97,12 +145,14 @@ class RuleSettings(Settings):
     min_value: float | None = None
     max_value: float | None = None
     min_ratio: float | None = Field(None, gt=0, le=1)
+    max_drop: float | None = Field(None, ge=0, description="what may be lost against policy.baseline")
     ignore: tuple[Text, ...] = Field((), description="levels left out of the comparison")
+    waiver: WaiverSettings | None = Field(None, description="a dated exception: until, by, why")
 
     @property
     def kinds(self) -> tuple[RuleKind, ...]:
         """Which bounds are given; a valid rule has exactly one."""
-        kinds: tuple[RuleKind, ...] = ("max_gap", "min_value", "max_value", "min_ratio")
+        kinds: tuple[RuleKind, ...] = ("max_gap", "min_value", "max_value", "min_ratio", "max_drop")
         return tuple(kind for kind in kinds if getattr(self, kind) is not None)
 
     @property
@@ -122,6 +172,7 @@ class RuleSettings(Settings):
             across=self.across,
             class_name=self.class_name,
             ignore=self.ignore,
+            waiver=None if self.waiver is None else self.waiver.waiver(),
         )
 
 
@@ -130,6 +181,7 @@ class PolicySettings(Settings):
 
     on_inconclusive: Literal["fail", "warn"] = Field("fail", description="warn: an inconclusive rule exits 0")
     min_support: int = Field(10, ge=1, description="fewer supporting rows make a rule inconclusive")
+    baseline: Named | None = Field(None, description="the folder of an earlier run, for max_drop")
     rules: tuple[RuleSettings, ...] = ()
 
     def policy(self) -> Policy:
@@ -138,7 +190,14 @@ class PolicySettings(Settings):
             rules=tuple(rule.rule() for rule in self.rules),
             on_inconclusive=self.on_inconclusive,
             min_support=self.min_support,
+            baseline=self.baseline,
         )
+
+
+class PrivacySettings(Settings):
+    """What is published: breakdowns with a smaller cell are hidden, and whatever would give one away."""
+
+    min_cell: int = Field(ge=2, description="rows that a cell has at least, unless it is empty; 11 is usual")
 
 
 class Config(Settings):
@@ -156,8 +215,13 @@ class Config(Settings):
     predict: PredictSettings = Field(default_factory=PredictSettings)
     predictions: PredictionsSettings | None = None
     operating_point: OperatingPointSettings | None = None
+    costs: dict[Text, dict[Text, Cost]] | None = Field(
+        None, description="costs[true label][predicted label]: decisions of least expected cost"
+    )
+    calibration: CalibrationSettings | None = None
     metrics: tuple[str, ...] = Field(DEFAULT_METRICS, min_length=1)
     intervals: IntervalSettings = Field(default_factory=IntervalSettings)
+    privacy: PrivacySettings | None = Field(None, description="absent: nothing is hidden")
     policy: PolicySettings = Field(default_factory=PolicySettings)
     checks: dict[str, dict[str, Any] | Literal[False]] = Field(
         default_factory=dict, description="a code with its parameters, or false: do not run it"
@@ -200,11 +264,14 @@ class Config(Settings):
             intersections=self.data.intersections,
             intervals=self.interval_spec(),
             policy=self.policy.policy(),
+            references={name: one.reference for name, one in self.data.attributes.items() if one.reference is not None},
         )
 
     def interval_spec(self) -> IntervalSpec:
-        """Level, draws and seed of the intervals."""
-        return IntervalSpec(self.intervals.level, self.intervals.draws, self.intervals.seed)
+        """Level, draws, seed and closed forms of the intervals."""
+        asked = self.intervals
+        forms = Forms(asked.proportion, asked.difference, asked.ratio)
+        return IntervalSpec(asked.level, asked.draws, asked.seed, forms)
 
     def check_settings(self) -> Mapping[str, BaseModel | None]:
         """For every registered check its parameters, in the registry's order; None: switched off."""
@@ -226,5 +293,5 @@ class Config(Settings):
             unused = {"model", "train", "predict"}
         else:
             unused = {"predictions"} if self.trains else {"predictions", "train"}
-        unused |= {"operating_point"} if self.operating_point is None else set()
+        unused |= {key for key in ("operating_point", "costs", "calibration", "privacy") if values[key] is None}
         return {key: value for key, value in values.items() if key not in unused}

@@ -16,7 +16,7 @@ GAP_METRICS: dict[str, tuple[RuleKind, ...]] = {
 }
 """Gaps that rules may name as if they were metrics, with the bounds that make sense for them."""
 
-BOUNDS = "max_gap, min_value, max_value or min_ratio"
+BOUNDS = "max_gap, min_value, max_value, min_ratio or max_drop"
 
 IndexedRule = tuple[int, RuleSettings]
 
@@ -76,13 +76,17 @@ def _across(rule: RuleSettings, attributes: Sequence[str] | None) -> Iterator[Co
 
 def _bounds(rule: RuleSettings) -> Iterator[Complaint]:
     allowed = GAP_METRICS.get(rule.metric)
-    top = 1.0 if allowed else METRICS[rule.metric].bounds[1]
+    bottom, top = (0.0, 1.0) if allowed else METRICS[rule.metric].bounds
     for kind in rule.kinds:
         value = getattr(rule, kind)
         if allowed and kind not in allowed:
             yield (kind,), f"is no bound of {rule.metric}, which is a gap: use {' or '.join(allowed)}"
-        elif kind != "min_ratio" and value < 0:
-            yield (kind,), f"must be >= 0, got {value:g}"
+        elif kind == "max_drop" and METRICS[rule.metric].better is None:
+            yield (kind,), f"has no meaning for {rule.metric}, which is neither better high nor low"
+        elif kind == "min_ratio" and bottom < 0:
+            yield (kind,), f"has no meaning for {rule.metric}, which may be negative: use max_gap"
+        elif kind != "min_ratio" and value < bottom:
+            yield (kind,), f"must be >= {bottom:g}, got {value:g}"
         elif value > top:
             hint = f": write {value:g} % as {value / 100:g}" if top == 1 and 1 < value <= 100 else ""
             yield (kind,), f"must be <= {top:g}, got {value:g}{hint}"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from imgid_audit.core.factor import MISSING, OTHER, Codes, Factor
+from imgid_audit.core.factor import MISSING, OTHER, Codes, Counts, Factor, tally
 from imgid_audit.io.messages import Remarks, listed
 from imgid_audit.io.settings import AttributeSettings
 from imgid_audit.io.tables import Table
@@ -31,16 +31,23 @@ def read_attribute(table: Table, name: str, settings: AttributeSettings, remarks
         note_near_levels(f"attribute {name}", levels, remarks)
     else:
         levels, codes = _binned(table, column, settings.bins, remarks)
-    return with_visible_levels(name, levels, codes, settings.min_count)
+    factor = with_visible_levels(name, levels, codes, settings.min_count, table.count)
+    if len(factor.levels) > MOST_LEVELS:
+        message = f"has {len(factor.levels):,} levels, and an attribute may have {MOST_LEVELS:,}"
+        remarks.problem(table.where(column), f"{message}: give it `bins` or `min_count`, or is it an identifier?")
+    return factor
 
 
-def with_visible_levels(name: str, levels: tuple[str, ...], codes: Codes, min_count: int | None) -> Factor:
+def with_visible_levels(
+    name: str, levels: tuple[str, ...], codes: Codes, min_count: int | None, count: Counts | None = None
+) -> Factor:
     """Gather levels rarer than `min_count` rows as `OTHER`, and codes of -1 as `MISSING`.
 
-    The order of the other levels is kept; levels that no row has are left out.
+    The order of the other levels is kept; levels that no row has are left out. `count` (n,): rows
+    that each entry stands for, None: 1.
     """
-    tally = np.bincount(codes + 1, minlength=len(levels) + 1)
-    missing, counts = tally[0], tally[1:]
+    held = tally(codes + 1, len(levels) + 1, count)
+    missing, counts = held[0], held[1:]
     kept = np.flatnonzero(counts >= max(min_count or 1, 1))
     if not missing and len(kept) == len(levels):
         return Factor(name, levels, codes)
@@ -68,6 +75,9 @@ def bin_codes(values: NDArray[np.float64], edges: tuple[float, ...]) -> Codes:
     codes[~((values >= edges[0]) & (values <= edges[-1]))] = -1
     return codes
 
+
+MOST_LEVELS = 1000
+"""Levels of an attribute: all pairs of them are compared, which ends in minutes and gigabytes for many more."""
 
 LONGEST = 300
 """Characters of a label or level that a page can show; longer ones are free text, not categories."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
@@ -26,6 +27,7 @@ HEAD = 1 << 16
 Kind = Literal["level", "text", "number"]
 
 _TYPES = {"level": pa.dictionary(pa.int32(), pa.string()), "text": pa.string(), "number": pa.float64()}
+BREAK = b"\n"
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -37,7 +39,7 @@ def read_csv(path: Path, kinds: Callable[[str], Kind | None]) -> tuple[tuple[str
     whole column parses as such (empty: null), else text. Quoted cells may hold commas, doubled
     quotes and line ends; a byte-order mark is skipped; blank lines are no rows. Raises `InputError`
     for rows that have too few or too many cells, a quote that never closes, bytes that are not
-    UTF-8 and column names that repeat.
+    UTF-8 or NUL, and column names that repeat.
     """
     try:
         data = path.read_bytes()
@@ -45,16 +47,24 @@ def read_csv(path: Path, kinds: Callable[[str], Kind | None]) -> tuple[tuple[str
         raise InputError(Problem(str(path), f"cannot be read: {error.strerror}")) from error
     if not data.endswith((b"\n", b"\r")) and b"\n" not in data:
         data += b"\n"
+    _refuse_binary(path, data)
+    try:
+        return _read(path, data, kinds)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        if (bad := _first_bad_byte(data)) is not None:
+            where = f"{path.name} line {data.count(BREAK, 0, bad) + 1}"
+            raise InputError(Problem(where, "is not UTF-8: save the file as UTF-8")) from error
+        raise _unreadable(path, error) from error
+
+
+def _read(path: Path, data: bytes, kinds: Callable[[str], Kind | None]) -> tuple[tuple[str, ...], pa.Table]:
     names = _header(path, data)
     wanted = {name: kind for name in names if (kind := kinds(name)) is not None}
     try:
         table, malformed = _parse(path, data, {name: _TYPES[kind] for name, kind in wanted.items()})
     except pa.ArrowInvalid:
         # Some cell is no number, or not UTF-8: read bytes, and find out which.
-        try:
-            table, malformed = _parse(path, data, dict.fromkeys(wanted, pa.binary()))
-        except pa.ArrowInvalid as error:
-            raise _unreadable(path, error) from error
+        table, malformed = _parse(path, data, dict.fromkeys(wanted, pa.binary()))
     if malformed:
         raise InputError(_malformed(path, data))
     _refuse_open_quote(path, data, names)
@@ -66,13 +76,39 @@ def _parse_options(path: Path, data: bytes, malformed: list[Any]) -> csv.ParseOp
         malformed.append(row)
         return "skip"
 
+    # Arrow hands a row over as text: one that is no UTF-8 would fail inside its own code, with a traceback
+    handler = keep if _is_utf8(data) else None
     delimiter = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
-    return csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data, invalid_row_handler=keep)
+    return csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data, invalid_row_handler=handler)
+
+
+def _refuse_binary(path: Path, data: bytes) -> None:
+    if data.startswith(_UTF16):
+        raise InputError(Problem(path.name, "is UTF-16: save it as UTF-8"))
+    if b"\0" in data:
+        where = f"{path.name} line {data.count(BREAK, 0, data.index(0)) + 1}"
+        raise InputError(Problem(where, "has a NUL byte: this is no CSV file, or a damaged one; save the table again"))
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether all of it is UTF-8, without a copy of it."""
+    offsets = pa.py_buffer(np.array([0, len(data)], dtype=np.int64))
+    try:
+        pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(data)]).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _first_bad_byte(data: bytes) -> int | None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
 
 
 def _header(path: Path, data: bytes) -> tuple[str, ...]:
-    if data.startswith(_UTF16):
-        raise InputError(Problem(path.name, "is UTF-16: save it as UTF-8"))
     if not data[:4096].removeprefix(_BOM).strip() and not data.removeprefix(_BOM).strip():
         raise InputError(Problem(path.name, "is empty: it needs a header row with the names of its columns"))
     try:
@@ -105,10 +141,6 @@ def _names(path: Path, data: bytes, block: int) -> tuple[str, ...]:
             return tuple(reader.schema.names)
     except UnicodeDecodeError as error:
         raise InputError(Problem(f"{path.name} header", "is not UTF-8: save the file as UTF-8")) from error
-    except pa.ArrowInvalid as error:
-        if block < BLOCK:
-            raise
-        raise _unreadable(path, error) from error
 
 
 def _parse(

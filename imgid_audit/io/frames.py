@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from fairlearn.metrics import MetricFrame
 
-_NUMBERS = ("value", "low", "high", "level", "p_value", "p_adjusted", "observed", "tolerance")
+_NUMBERS = (
+    *("value", "low", "high", "level", "p_value", "p_adjusted", "envelope_mean", "envelope_upper"),
+    *("observed", "tolerance"),
+)
 _COUNTS = ("n", "support", "subjects")
-_SLICES = ("slice", "best", "worst")
+_SLICES = ("slice", "best", "worst", "reference")
 
 _ESTIMATES = (
     *("metric", "class", "slice", "breakdown", "group", "value", "undefined", "reason"),
@@ -31,17 +34,25 @@ _ESTIMATES = (
 )
 _GAPS = (
     *("metric", "class", "attribute", "kind", "value", "undefined", "reason"),
-    *("low", "high", "level", "method", "best", "worst", "p_value", "p_adjusted"),
+    *("low", "high", "level", "method", "best", "worst", "p_value", "p_adjusted", "envelope_mean", "envelope_upper"),
 )
-_VERDICTS = ("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed")
+_CONTRASTS = (
+    *("metric", "class", "attribute", "slice", "against", "reference", "kind", "value", "undefined", "reason"),
+    *("low", "high", "level", "method"),
+)
+_VERDICTS = (
+    *("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed"),
+    *("waiver", "method"),
+)
 _FINDINGS = ("code", "title", "status", "severity", "reason", "evidence")
 
 
 def result_frame(result: AuditResult, table: str) -> pd.DataFrame:
-    """``estimates``, ``gaps``, ``verdicts`` or ``findings`` of a result as a data frame."""
+    """``estimates``, ``gaps``, ``contrasts``, ``verdicts`` or ``findings`` of a result as a data frame."""
     views: dict[str, Callable[[], pd.DataFrame]] = {
         "estimates": lambda: estimates_frame(result.evaluation),
         "gaps": lambda: gaps_frame(result.evaluation),
+        "contrasts": lambda: contrasts_frame(result.evaluation),
         "verdicts": lambda: verdicts_frame(result.evaluation),
         "findings": lambda: findings_frame(result.findings),
     }
@@ -89,14 +100,35 @@ def gaps_frame(evaluation: Evaluation) -> pd.DataFrame:
             "worst": _slice(gap.worst),
             "p_value": gap.p_value,
             "p_adjusted": gap.p_adjusted,
+            "envelope_mean": None if gap.envelope is None else gap.envelope.mean,
+            "envelope_upper": None if gap.envelope is None else gap.envelope.upper,
         }
         for gap in evaluation.gaps
     ]
     return _frame(rows, _GAPS)
 
 
+def contrasts_frame(evaluation: Evaluation) -> pd.DataFrame:
+    """One row a slice compared with the best, the overall or the reference one; a limit may be infinite."""
+    rows = [
+        {
+            "metric": one.metric,
+            "class": one.class_name,
+            "attribute": one.attribute,
+            "slice": _slice(one.slice),
+            "against": one.against,
+            "reference": _slice(one.reference),
+            "kind": one.kind,
+            **_value(one.value),
+            **_interval(one.interval),
+        }
+        for one in evaluation.contrasts
+    ]
+    return _frame(rows, _CONTRASTS)
+
+
 def verdicts_frame(evaluation: Evaluation) -> pd.DataFrame:
-    """One row a rule; `subjects_needed` is a JSON object, or <NA>."""
+    """One row a rule; `subjects_needed` and `waiver` are JSON objects, or <NA>."""
     rows = [
         {
             "rule": verdict.rule,
@@ -108,6 +140,8 @@ def verdicts_frame(evaluation: Evaluation) -> pd.DataFrame:
             "tolerance": verdict.tolerance,
             "worst": _slice(verdict.worst),
             "subjects_needed": None if verdict.subjects_needed is None else _json(verdict.subjects_needed),
+            "waiver": None if verdict.waiver is None else _json(asdict(verdict.waiver)),
+            "method": verdict.method,
         }
         for verdict in evaluation.verdicts
     ]
@@ -176,6 +210,7 @@ def _by_rows(decisions: Decisions, metric: str) -> Callable[..., float]:
             scores=None if decisions.scores is None else decisions.scores[index],
             subject=None,
             attributes=(),
+            count=None if decisions.count is None else decisions.count[index],
         )
         found = {estimate.class_name: estimate.value for estimate in evaluate(part, spec).estimates}
         answer = found.get(None, found.get(positive))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from imgid_audit.core.factor import Factor, Texts
+from imgid_audit.core.factor import Codes, Factor, Texts
 from imgid_audit.core.manifest import Manifest, Status
 from imgid_audit.io.kept import codes_of, from_parquet, texts_column, to_parquet
 
 FORMAT = 1
 
-_FIXED = ("id", "image", "label", "split", "subject", "status", "reason", "image_sha256")
+_FIXED = ("id", "image", "label", "split", "subject", "status", "reason", "image_sha256", "predicted", "n")
 _STATUS = tuple(status.name.lower() for status in Status)
 
 
-def to_bytes(manifest: Manifest, image_sha256: Texts | None = None) -> bytes:
-    """Parquet: id, image, label, split, subject, the attributes, status, reason, image_sha256.
+def to_bytes(manifest: Manifest, image_sha256: Texts | None = None, predicted: Codes | None = None) -> bytes:
+    """Parquet: id, image, label, split, subject, the attributes, status, reason, image_sha256, predicted, n.
+
+    `predicted` (n,) are class codes, -1 where there is none: given where there are no scores, since
+    ``cells.parquet`` then keeps no rows of their own. `n` is there where an entry stands for several rows.
 
     Factors are texts, with their level order in the metadata. An attribute whose name is one of
     these columns' is the column ``attribute:<name>``.
@@ -34,6 +37,10 @@ def to_bytes(manifest: Manifest, image_sha256: Texts | None = None) -> bytes:
     columns["reason"] = pa.array(manifest.reason, pa.string())
     if image_sha256 is not None:
         columns["image_sha256"] = pa.array(image_sha256, pa.string())
+    if predicted is not None:
+        columns["predicted"] = texts_column(Factor("predicted", manifest.label.levels, predicted))
+    if manifest.count is not None:
+        columns["n"] = pa.array(manifest.count)
     meta = {
         "format": FORMAT,
         "attributes": [names[f.name] for f in manifest.attributes],
@@ -70,4 +77,13 @@ def from_bytes(data: bytes, source: str) -> Manifest:
         images=texts("image") if "image" in table.column_names else None,
         status=codes_of(table.column("status"), _STATUS).astype(np.int8),
         reason=texts("reason"),
+        count=table.column("n").to_numpy() if "n" in table.column_names and "n" not in meta["levels"] else None,
     )
+
+
+def answers(data: bytes, source: str, labels: tuple[str, ...]) -> tuple[Codes | None, Texts | None]:
+    """`predicted` as codes among `labels` and `image_sha256`, as `to_bytes` was given them; None where not."""
+    table, _ = from_parquet(data, source, FORMAT)
+    names = table.column_names
+    predicted = codes_of(table.column("predicted"), labels) if "predicted" in names else None
+    return predicted, table.column("image_sha256").to_numpy() if "image_sha256" in names else None

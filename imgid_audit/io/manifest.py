@@ -65,7 +65,7 @@ def _look_further(table: Table, data: DataSettings, remarks: Remarks, root: Path
     """Add what is wrong with ids and images, where columns lack and no manifest can be built."""
     named_by = id_column(table, data)
     if named_by is not None and table.usable(named_by):
-        _ids(table, named_by, remarks)
+        _ids(table, named_by, data, remarks)
     if root is not None and table.usable(data.image):
         check_images(table, data.image, table.texts(data.image), root, remarks)
 
@@ -126,7 +126,7 @@ def build_manifest(
     if not table.rows:
         remarks.problem(table.where(), "has no rows")
     images = table.texts(data.image) if table.usable(data.image) else None
-    ids = _ids(table, named_by, remarks)
+    ids = _ids(table, named_by, data, remarks)
     label = _label(table, data, labels, remarks)
     subject = _subject(table, data, remarks)
     attributes = tuple(read_attribute(table, name, block, remarks) for name, block in data.attributes.items())
@@ -138,7 +138,7 @@ def build_manifest(
         remarks.problem(table.where(), "leaves no rows to audit: all have an empty label or subject")
     split = assign_splits(table, data.split, units, remarks)
     raise_all(remarks.problems)
-    return Manifest(ids, label, split, attributes, subject, images, status, reason)
+    return Manifest(ids, label, split, attributes, subject, images, status, reason, table.count)
 
 
 def setting_columns(data: DataSettings) -> list[tuple[str, str]]:
@@ -154,16 +154,22 @@ def id_column(table: Table, data: DataSettings) -> str | None:
     return next((name for name in names if table.usable(name)), None)
 
 
-def _ids(table: Table, column: str | None, remarks: Remarks) -> Texts:
+def shown_ids(ids: Texts, column: str, data: DataSettings) -> str:
+    """The first ids for a message, or that they are subjects' ids: messages end in logs, which must not name people."""
+    return "not shown: they name subjects" if column == data.subject else listed(dict.fromkeys(ids), 3)
+
+
+def _ids(table: Table, column: str | None, data: DataSettings, remarks: Remarks) -> Texts:
     if column is None:
-        return Table("", table.rows, (), {"row": pa.chunked_array([np.arange(1, table.rows + 1)])}).texts("row")
+        numbers = np.arange(table.rows) if table.first is None else table.first
+        return Table("", table.rows, (), {"row": pa.chunked_array([numbers + 1])}).texts("row")
     ids = table.texts(column)
     empty = ids == ""
     if empty.any():
         remarks.problem(table.where(column, empty), "is empty, and it names the row: fill it, or set data.id")
     repeated = repeated_texts(ids) & ~empty
     if repeated.any():
-        texts = listed(dict.fromkeys(ids[repeated]), 3)
+        texts = shown_ids(ids[repeated], column, data)
         remarks.problem(table.where(column, repeated), f"repeats an id ({texts}): ids name rows and must be unique")
     return ids
 
@@ -198,7 +204,7 @@ def recode(
     if unknown:
         rows = np.isin(codes, [levels.index(level) for level in unknown])
         message = f"says {listed(unknown, 5)}, which is not among the labels {listed(labels)}"
-        remarks.problem(table.where(column, rows), message)
+        remarks.problem(table.where(column, rows), f"{message}: mend the table, or task.labels")
     places = np.array([*(place.get(level, -1) for level in levels), -1], dtype=np.int32)
     return places[codes]
 

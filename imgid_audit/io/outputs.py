@@ -115,7 +115,8 @@ def _probabilities(table: Table, column: str, remarks: Remarks) -> NDArray[np.fl
     numbers = table.numbers(column)
     if numbers.unreadable.any():
         text = table.texts(column)[numbers.unreadable][0]
-        remarks.problem(table.where(column, numbers.unreadable), f"is not a number: {text!r}")
+        message = f"is not a number: {text!r}; empty the cell where there is no score"
+        remarks.problem(table.where(column, numbers.unreadable), message)
     outside = (numbers.values < 0) | (numbers.values > 1)
     if outside.any():
         found = numbers.values[outside][0]

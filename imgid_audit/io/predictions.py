@@ -23,11 +23,13 @@ from imgid_audit.io.manifest import (
     manifest_path,
     read_source,
     repeated_texts,
+    shown_ids,
     table_columns,
 )
 from imgid_audit.io.messages import Remarks, listed
 from imgid_audit.io.outputs import PREDICTED, SCORE, Outputs, read_outputs
 from imgid_audit.io.settings import DataSettings, PredictionsSettings
+from imgid_audit.io.streamed import read_streamed, streaming_note
 from imgid_audit.io.tables import Table, read_table
 
 NO_PREDICTION = "no prediction"
@@ -65,7 +67,12 @@ def read_predictions(
     """
     path = folder / predictions.table
     kinds = column_kinds(data)
-    table = read_table(path, lambda name: "number" if name.startswith(SCORE) else _PREDICTED.get(name, kinds(name)))
+
+    def wanted(name: str) -> Kind | None:
+        return "number" if name.startswith(SCORE) else _PREDICTED.get(name, kinds(name))
+
+    streamed = read_streamed(path, predictions, data, wanted)
+    table = read_table(path, wanted) if streamed is None else streamed
     return interpret(table, data, folder, kind=kind, positive=positive, labels=labels, path=path)
 
 
@@ -81,6 +88,8 @@ def interpret(
 ) -> PredictionsRead:
     """`read_predictions` of a table that is in memory, such as `tables.frame_table` of a data frame."""
     remarks = Remarks()
+    if table.count is not None:
+        remarks.note(streaming_note(table))
     paths = [path] if path is not None else []
     merged, rows, named_by = table, None, _own_id(table, data)
     if data.manifest is not None:
@@ -120,10 +129,10 @@ def _join(
     assert left is not None
     assert right is not None
     ours, theirs = source.texts(left), table.texts(right)
-    _refuse_bad_ids(table, right, theirs, remarks)
+    _refuse_bad_ids(table, right, theirs, data, remarks)
     strangers = ~_found(theirs, ours)
     if strangers.any():
-        message = f"is in no row of {source.source} [{left}]: {listed(theirs[strangers][:3])}"
+        message = f"is in no row of {source.source} [{left}]: {shown_ids(theirs[strangers], right, data)}"
         remarks.problem(table.where(right, strangers), f"{message}; add it there, or remove the prediction")
     raise_all(remarks.problems)
     index = pc.index_in(pa.array(ours, pa.string()), pa.array(theirs, pa.string())).fill_null(-1)
@@ -141,13 +150,13 @@ def _found(texts: Texts, among: Texts) -> NDArray[np.bool_]:
     return found
 
 
-def _refuse_bad_ids(table: Table, column: str, ids: Texts, remarks: Remarks) -> None:
+def _refuse_bad_ids(table: Table, column: str, ids: Texts, data: DataSettings, remarks: Remarks) -> None:
     empty = ids == ""
     if empty.any():
         remarks.problem(table.where(column, empty), "is empty: predictions are joined to the manifest by it")
     repeated = repeated_texts(ids) & ~empty
     if repeated.any():
-        texts = listed(dict.fromkeys(ids[repeated]), 3)
+        texts = shown_ids(ids[repeated], column, data)
         remarks.problem(table.where(column, repeated), f"repeats an id ({texts}): one prediction a row")
 
 
@@ -175,6 +184,10 @@ def _task(
         found = set(merged.encode(label)[0])
         found |= set(table.encode(PREDICTED)[0]) if table.usable(PREDICTED) else set()
         found |= {name.removeprefix(SCORE) for name in table.names if name.startswith(SCORE)}
+        if positive is not None and positive not in found and len(found) > 1:
+            message = f"says {positive!r}, which is not among the labels {listed(sorted(found))}"
+            remarks.problem("[task > positive]", f"{message}: name the positive one")
+            raise_all(remarks.problems)
         found |= {positive} if positive is not None else set()
         labels = tuple(sorted(found))
     shown = listed(labels) or "none"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgid_audit.core.errors import InputError, Problem
-from imgid_audit.core.factor import Texts
+from imgid_audit.core.factor import Codes, Texts
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.io import atomic, kept_decisions, kept_manifest
@@ -114,13 +114,19 @@ class RunFolder:
     def tables(self) -> Path:
         return self.path / "tables"
 
-    def write_manifest(self, manifest: Manifest, *, image_sha256: Texts | None = None) -> None:
-        """Keep every row, with its status and reason, as ``manifest.parquet``."""
-        atomic.write_bytes(self.manifest, kept_manifest.to_bytes(manifest, image_sha256))
+    def write_manifest(
+        self, manifest: Manifest, *, image_sha256: Texts | None = None, predicted: Codes | None = None
+    ) -> None:
+        """Keep every row, with its status and reason, as ``manifest.parquet``; `predicted` where there are no scores."""
+        atomic.write_bytes(self.manifest, kept_manifest.to_bytes(manifest, image_sha256, predicted))
 
     def read_manifest(self) -> Manifest:
         """The manifest as it was kept; `InputError` where it was not."""
         return kept_manifest.from_bytes(self._bytes(self.manifest), str(self.manifest))
+
+    def read_answers(self, labels: tuple[str, ...]) -> tuple[Codes | None, Texts | None]:
+        """Predicted codes and image hashes of the manifest's rows, None where they are not kept."""
+        return kept_manifest.answers(self._bytes(self.manifest), str(self.manifest), labels)
 
     def write_decisions(self, decisions: Decisions) -> str:
         """Keep what metrics read, without row ids, as ``cells.parquet``; the sha256 of its bytes."""

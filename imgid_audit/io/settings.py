@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -13,6 +14,30 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 def problem_at(message: str, *trail: str | int) -> PydanticCustomError:
     """An error for validators of a whole block that belongs to the value at `trail` within it."""
     return PydanticCustomError("problem_at", "{message}", {"message": message, "trail": trail})
+
+
+def as_text(value: Any) -> Any:
+    """A label or level as text: integers are their digits, and YAML's other guesses are errors."""
+    written = getattr(value, "text", None)  # an integer of a config remembers how it was written
+    if isinstance(value, int) and isinstance(written, str):
+        if not written.lstrip("-").isdecimal():
+            raise problem_at(f"must be text, got {written}, which YAML reads as the number {int(value)}: quote it")
+        return written
+    if isinstance(value, bool):
+        wrote = "true or yes" if value else "false or no"
+        raise problem_at(f"must be text, got a boolean ({wrote}): quote it, as the table writes it")
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        raise problem_at(f"must be text, got the number {value!r}: quote it, as the table writes it")
+    if isinstance(value, dt.date):
+        raise problem_at(f"must be text, got the date {value.isoformat()}: quote it, as the table writes it")
+    if value is None:
+        raise problem_at('must be text, got nothing: a missing level is called "(missing)"')
+    return value
+
+
+Level = Annotated[str, BeforeValidator(as_text)]
 
 
 class Settings(BaseModel):
@@ -25,7 +50,8 @@ class Settings(BaseModel):
     def _booleans_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         # Python would take true for 1 and YAML reads `yes`, `no`, `on` and `off` as booleans.
         annotation = str(cls.model_fields[info.field_name or ""].annotation)
-        if isinstance(value, bool) and any(number in annotation for number in ("int", "float")):
+        wants_number = "dict" not in annotation and any(number in annotation for number in ("int", "float"))
+        if isinstance(value, bool) and wants_number:
             raise problem_at(f"must be a number, got {str(value).lower()} (YAML reads yes, no, on and off as booleans)")
         return value
 
@@ -38,6 +64,7 @@ class AttributeSettings(Settings):
         None, description="edges of numeric bins, left-closed: [0, 46, 61] makes the levels [0, 46) and [46, 61]"
     )
     min_count: int | None = Field(None, ge=1, description="rarer levels become (other)")
+    reference: Level | None = Field(None, description="the level that the others are compared with in the report")
 
     @model_validator(mode="after")
     def _edges_increase(self) -> Self:
@@ -102,6 +129,20 @@ class DataSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _subject_is_no_label(self) -> Self:
+        if self.subject is not None and self.subject == self.label:
+            message = f"is the label column {self.label!r}: name the column of the patient, writer, ..."
+            raise problem_at(message, "subject")
+        return self
+
+    @model_validator(mode="after")
+    def _subject_is_no_split(self) -> Self:
+        column = self.split if isinstance(self.split, str) else getattr(self.split, "column", None)
+        if self.subject is not None and self.subject == column:
+            raise problem_at(f"is the subject column {column!r}: name the column of train, val and test", "split")
+        return self
+
+    @model_validator(mode="after")
     def _intersections_known(self) -> Self:
         seen: set[frozenset[str]] = set()
         for index, names in enumerate(self.intersections):
@@ -121,3 +162,11 @@ class PredictionsSettings(Settings):
     """A table of predictions brought by the user, instead of a model."""
 
     table: str = Field(description="CSV or Parquet with label, predicted and/or score:<class> columns")
+    stream: bool | None = Field(
+        None,
+        description="true: read the Parquet table of labels as its distinct rows, in bounded memory; "
+        "false: never; default: from 5,000,000 rows",
+    )
+    max_failed: float = Field(
+        0.01, ge=0, le=1, description="share of the audited rows that may lack a prediction; more stop the run"
+    )

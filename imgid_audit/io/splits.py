@@ -151,20 +151,24 @@ def _ready(table: Table, column: str, units: Units, remarks: Remarks) -> Codes:
     places = np.array([READY.index(level) if level in READY else TEST for level in (*levels, "")], dtype=np.int32)
     split = places[codes]
     if units.subject is not None:
-        _refuse_divided(table, column, split[units.eligible], units.subject.take(units.eligible), remarks)
+        _refuse_divided(table, column, split[units.eligible], units, remarks)
     return split
 
 
-def _refuse_divided(table: Table, column: str, split: Codes, subject: Factor, remarks: Remarks) -> None:
+def _refuse_divided(table: Table, column: str, split: Codes, units: Units, remarks: Remarks) -> None:
+    assert units.subject is not None
+    subject = units.subject.take(units.eligible)
     pairs = np.unique(subject.codes.astype(np.int64) * len(SPLITS) + split)
     divided = np.flatnonzero(np.bincount(pairs // len(SPLITS)) > 1)
     if len(divided):
         plural = "subjects are" if len(divided) > 1 else "subject is"
         message = (
-            f"{len(divided):,} {plural} in more than one split ({listed((subject.levels[i] for i in divided), 5)}): "
+            f"{len(divided):,} {plural} in more than one split: "
             "move each to one split, or let the audit draw the splits"
         )
-        remarks.problem(table.where(column), message)
+        # rows and no names: messages end in logs, and subjects are people
+        rows = np.flatnonzero(units.eligible)[np.isin(subject.codes, divided)]
+        remarks.problem(table.where(column, rows), message)
 
 
 def _require_filled(

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from imgid_audit.core.errors import InputError, Problem
-from imgid_audit.core.factor import Codes, Texts
+from imgid_audit.core.factor import Codes, Counts, Texts
 from imgid_audit.io.csvfile import Kind, read_csv
 from imgid_audit.io.messages import did_you_mean, listed, refuse_repeated_columns, rows_text
 
@@ -54,7 +54,9 @@ class Table:
     """Columns of equal length; `source` is the name that messages give the table.
 
     `names` lists all the columns of the file, `columns` holds those that were read, `origins` those
-    that were joined from another table: messages name that table and its rows.
+    that were joined from another table: messages name that table and its rows. Where a large file
+    was read as its distinct rows, `rows` counts these, and `count` and `first` (rows,) hold how many
+    rows of the file each stands for, and the first of them.
     """
 
     source: str
@@ -62,6 +64,8 @@ class Table:
     names: tuple[str, ...]
     columns: Mapping[str, pa.ChunkedArray]
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    count: Counts | None = None
+    first: Counts | None = None
 
     def __contains__(self, name: object) -> bool:
         return name in self.columns
@@ -72,10 +76,16 @@ class Table:
         parts = [origin.source if origin else self.source]
         if rows is not None:
             indices = np.flatnonzero(rows) if rows.dtype == bool else rows
-            parts.append(rows_text(origin.rows[indices] if origin else indices))
+            parts.append(self._rows_text(indices) if origin is None else rows_text(origin.rows[indices]))
         if column is not None:
             parts.append(f"[{column}]")
         return " ".join(parts)
+
+    def _rows_text(self, indices: NDArray[Any]) -> str:
+        if self.count is None or self.first is None or not len(indices):
+            return rows_text(indices)
+        more = int(self.count[indices].sum()) - 1
+        return rows_text(self.first[indices].min(keepdims=True)) + (f" and {more:,} more" if more else "")
 
     def usable(self, column: str) -> bool:
         """Whether the column was read and its cells have a text."""

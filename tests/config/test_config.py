@@ -200,7 +200,7 @@ def test_a_policy_file_is_held_against_the_run(tmp_path: Path) -> None:
         "p.yaml:2 [rules > 0 > across] unknown attribute 'site': known are sex",
         "p.yaml:3 [rules > 1 > min_value] must be <= 1, got 2: write 2 % as 0.02",
         "p.yaml:3 [rules > 1 > class] must be the positive class 'covid19' in a binary task, got 'other'",
-        "p.yaml:4 [x] unknown key 'x': known are on_inconclusive, min_support, rules",
+        "p.yaml:4 [x] unknown key 'x': known are on_inconclusive, min_support, baseline, rules",
     ]
 
 

@@ -200,12 +200,12 @@ REPLACED = [
     (
         "max_gap: 0.1",
         "max_gap: .1, min_ratio: .8",
-        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value or min_ratio, got max_gap",
+        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value, min_ratio or max_drop, got max_gap",
     ),
     (
         ", max_gap: 0.1",
         "",
-        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value or min_ratio, got none",
+        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value, min_ratio or max_drop, got none",
     ),
     (
         "max_gap: 0.1",
@@ -279,7 +279,7 @@ REPLACED = [
     (
         "policy:",
         "operating_point: {}\npolicy:",
-        "13 [operating_point] needs `at` with `value`, or `threshold`",
+        "13 [operating_point] needs `at` with `value`, `max`, or `threshold`",
     ),
     (
         "policy:",
@@ -291,7 +291,8 @@ REPLACED = [
         "operating_point: {at: recall, value: 0.1}\npolicy:",
         "13 [operating_point > at] must be 'specificity', 'sensitivity' or 'fpr', got 'recall'",
     ),
-    ("policy:", "privacy: {min_cell: 11}\npolicy:", "13 [privacy] unknown key 'privacy'"),
+    ("policy:", "privacy: {min_cell: 1}\npolicy:", "13 [privacy > min_cell] must be >= 2, got 1"),
+    ("policy:", "privacy: {}\npolicy:", "13 [privacy > min_cell] is required"),
 ]
 
 

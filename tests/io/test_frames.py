@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +12,10 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_scor
 from imgid_audit.core.errors import InputError
 from imgid_audit.core.factor import Factor
 from imgid_audit.core.predictions import Decisions
-from imgid_audit.core.result import Estimate, Evaluation, Gap, Interval, Undefined, Verdict
+from imgid_audit.core.result import Contrast, Envelope, Estimate, Evaluation, Gap, Interval, Undefined, Verdict
 from imgid_audit.core.slices import TOTAL, Slice
 from imgid_audit.core.task import Task
-from imgid_audit.io.frames import estimates_frame, gaps_frame, metric_frame, verdicts_frame
+from imgid_audit.io.frames import contrasts_frame, estimates_frame, gaps_frame, metric_frame, verdicts_frame
 
 TASK = Task("binary", ("n", "y"), "y")
 INTERVAL = Interval(0.1, 0.9, 0.95, "Wilson")
@@ -52,6 +54,19 @@ def test_estimates() -> None:
     assert frame.loc[1, "reason"] == "no rows of class 'y'"
     assert frame["subjects"].isna().tolist() == [True, False]
     assert str(frame["value"].dtype) == "Float64"
+
+
+def test_contrasts_and_envelopes() -> None:
+    noise = Envelope(0.05, 0.12, 0.95, "normal approximation")
+    one = Contrast("recall", "y", "sex", F, "overall", TOTAL, "ratio", 1.2, Interval(0.9, np.inf, 0.95, "MOVER"))
+    found = replace(
+        evaluation(), gaps=(replace(evaluation().gaps[0], envelope=noise), evaluation().gaps[1]), contrasts=(one,)
+    )
+    gaps, contrasts = gaps_frame(found), contrasts_frame(found)
+    assert gaps["envelope_upper"].tolist() == [0.12, pd.NA]
+    assert contrasts.loc[0, ["slice", "against", "reference", "kind", "value", "high"]].tolist() == [
+        *({"sex": "F"}, "overall", {}, "ratio", 1.2, np.inf)
+    ]
 
 
 def test_gaps_and_verdicts() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imgid_audit.core.errors import InputError
 from imgid_audit.core.factor import Factor
 from imgid_audit.core.manifest import SPLITS, Manifest, Status
-from imgid_audit.core.predictions import Decisions, OperatingPoint
+from imgid_audit.core.predictions import Decisions, OperatingPoint, distinct_rows
 from imgid_audit.core.task import Task
 from imgid_audit.io import kept_decisions, kept_manifest
 from imgid_audit.io.run_folder import RunFolder, run_key, slug
@@ -180,7 +180,8 @@ def decisions_of(data: st.DataObject, n: int, *, scored: bool) -> Decisions:
 def as_rows(decisions: Decisions) -> list[tuple[object, ...]]:
     factors = [*decisions.attributes, *([] if decisions.subject is None else [decisions.subject])]
     columns = [decisions.label, decisions.predicted, *(factor.codes for factor in factors)]
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    repeats = 1 if decisions.count is None else decisions.count
+    return list(zip(*(np.repeat(column, repeats).tolist() for column in columns), strict=True))
 
 
 @settings(deadline=None, max_examples=60)
@@ -223,10 +224,14 @@ def test_cells_without_scores_are_counts_and_do_not_depend_on_the_order_of_rows(
 def test_distinct_rows_of_columns_too_many_to_pack() -> None:
     rng = np.random.default_rng(1)
     columns = [rng.integers(0, 2, 50).astype(np.int32) for _ in range(4)]
-    packed = kept_decisions._distinct(columns, [2] * 4)
-    wide = kept_decisions._distinct(columns, [2**16] * 4)
-    np.testing.assert_array_equal(np.stack(packed[0]), np.stack(wide[0]))
-    np.testing.assert_array_equal(packed[1], wide[1])
+    count = rng.integers(1, 5, 50)
+    expected: dict[tuple[int, ...], list[int]] = {}
+    for i, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        expected.setdefault(row, [i, 0])[1] += int(count[i])
+    for sizes in ([2] * 4, [2**10] * 4, [2**16] * 4):  # counted, sorted as one number, sorted as columns
+        first, rows = distinct_rows(columns, sizes, count)
+        assert [tuple(column[i] for column in columns) for i in first] == sorted(expected)
+        assert list(zip(first.tolist(), rows.tolist(), strict=True)) == [tuple(expected[k]) for k in sorted(expected)]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet"])
