@@ -12,6 +12,7 @@ import typer
 
 from imgid_audit import __version__
 from imgid_audit.cli.guard import close_stdout, guarded
+from imgid_audit.core.errors import InputError
 
 if TYPE_CHECKING:
     from imgid_audit.core.progress import Progress
@@ -36,6 +37,13 @@ def _folder(text: str | Path) -> Path:
     """A folder that was named; an empty text (an unset variable in a script) is not the working directory."""
     if not str(text).strip():
         raise typer.BadParameter("must name a folder, got an empty text")
+    return Path(text)
+
+
+def _file(text: str | Path) -> Path:
+    """A file that was named."""
+    if not str(text).strip():
+        raise typer.BadParameter("must name a file, got an empty text")
     return Path(text)
 
 
@@ -67,6 +75,7 @@ class Kind(StrEnum):
     checks = "checks"
     sections = "sections"
     formats = "formats"
+    methods = "methods"
 
 
 def _version(wanted: bool) -> None:
@@ -187,13 +196,60 @@ def gate(
         Path | None,
         typer.Option("--policy", metavar="FILE", help="Another policy (YAML).  [default: the run's own]"),
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", parser=_file, help="Write the verdicts as JUnit XML too.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Apply a policy to what a run has kept; change nothing."""
     from imgid_audit import pipeline
 
-    _finish(lambda _: pipeline.gate(run_folder, policy), as_json=as_json, quiet=quiet)
+    _finish(lambda _: pipeline.gate(run_folder, policy, junit=junit), as_json=as_json, quiet=quiet)
+
+
+@app.command()
+@guarded
+def history(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that holds runs.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", parser=_file, help="The page.  [default: DIR/history.html]"),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show how audits came out over time: a table, and a page of trends."""
+    from imgid_audit import pipeline
+    from imgid_audit.cli.past import show_history
+    from imgid_audit.cli.terminal import progress
+
+    with progress(quiet) as listener:
+        outcome = pipeline.history(folder, out=out, progress=listener)
+    show_history(outcome, as_json=as_json)
+
+
+@app.command()
+@guarded
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="The run folder to start from.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="The run folder to compare.", show_default=False)],
+    common: Annotated[
+        bool, typer.Option("--common", help="Pair the rows that both runs have and agree on; leave the others out.")
+    ] = False,
+    unpaired: Annotated[
+        bool, typer.Option("--unpaired", help="Compare the runs as independent samples, whatever their rows.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed between two runs, paired row by row where they evaluated the same data."""
+    from imgid_audit import pipeline
+    from imgid_audit.cli.differences import show_difference
+
+    if common and unpaired:
+        raise InputError("--common pairs rows and --unpaired does not: give one of the two")
+    how = "common" if common else "unpaired" if unpaired else "paired"
+    show_difference(pipeline.diff(first, second, how), as_json=as_json)
 
 
 @app.command("list")
@@ -225,6 +281,7 @@ def _registered(kind: Kind) -> list[tuple[str, str]]:
         Kind.checks: ("checks", "CHECKS"),
         Kind.sections: ("report", "SECTIONS"),
         Kind.formats: ("export", "FORMATS"),
+        Kind.methods: ("stats.methods", "METHODS"),
     }[kind]
     plugins = getattr(import_module(f"imgid_audit.{package}"), registry)
     return [(plugin.name, plugin.summary) for plugin in plugins]

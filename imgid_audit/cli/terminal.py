@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -76,7 +78,14 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
 
 def show(outcome: Outcome, *, as_json: bool) -> None:
-    """The verdicts in words and the paths of what was written, or the same as JSON; on stdout."""
+    """The verdicts in words and the paths of what was written, or the same as JSON; on stdout.
+
+    Terminals end in logs, so they show what may be published and no more.
+    """
+    if outcome.result is not None:
+        from imgid_audit.report import publishable
+
+        outcome = replace(outcome, result=publishable(outcome.result))
     if as_json:
         import json
 
@@ -90,7 +99,7 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
 
 
 def verdict_lines(result: AuditResult) -> Iterator[str]:
-    """``FAIL  device-gap: reason``, one line a rule, and how many there are of each."""
+    """``FAIL  device-gap: reason``, one line a rule, what would settle it and its waiver beneath; then counts."""
     verdicts = result.evaluation.verdicts
     if not verdicts:
         yield "No policy rules, so no verdicts."
@@ -98,30 +107,50 @@ def verdict_lines(result: AuditResult) -> Iterator[str]:
     width = max(len(WORDS[verdict.status]) for verdict in verdicts)
     for verdict in verdicts:
         yield f"{WORDS[verdict.status]:<{width}}  {verdict.rule}: {verdict.reason}"
+        if verdict.subjects_needed:
+            yield f"{'':<{width}}  {needed_text(verdict.subjects_needed, verdict.subjects_needed_range or {})}"
+        if verdict.waiver is not None:
+            yield f"{'':<{width}}  {waiver_text(verdict)}"
     counts = Counter[str](verdict.status for verdict in verdicts)
-    yield "rules: " + ", ".join(f"{counts[status]} {word.lower()}" for status, word in WORDS.items() if counts[status])
+    waived = sum(verdict.waived for verdict in verdicts)
+    told = ", ".join(f"{counts[status]} {word.lower()}" for status, word in WORDS.items() if counts[status])
+    yield f"rules: {told}" + (f"; {waived} waived, not counted" if waived else "")
+
+
+def needed_text(
+    needed: Mapping[str, int], ranges: Mapping[str, tuple[int, int | None]] = MappingProxyType({}), most: int = 6
+) -> str:
+    """``to settle it: 40 (25 to 90) more of F, 12 more of M``."""
+    told = [f"{count}{_range(count, ranges.get(level))} more of {level}" for level, count in needed.items()]
+    return f"to settle it: {', '.join(told[:most])}" + (f" and {len(told) - most} more groups" if told[most:] else "")
+
+
+def _range(count: int, ends: tuple[int, int | None] | None) -> str:
+    if ends is None or ends == (count, count):
+        return ""
+    return f" ({ends[0]} or more)" if ends[1] is None else f" ({ends[0]} to {ends[1]})"
+
+
+def waiver_text(verdict: Verdict) -> str:
+    """``waived until 2027-03-31 by A. Person: why``, or what else became of the waiver; one line."""
+    waiver = verdict.waiver
+    assert waiver is not None
+    by, why = (" ".join(text.split()) for text in (waiver.by, waiver.why))
+    if not waiver.active:
+        counts = "" if verdict.status == "pass" else ", the rule counts"
+        return f"waiver expired on {waiver.until}{counts} (by {by}: {why})"
+    if verdict.status == "pass":
+        return f"waiver until {waiver.until} by {by} not needed: {why}"
+    return f"waived until {waiver.until} by {by}: {why}"
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:
+    from imgid_audit.export.audit_json import verdict_values
+
     verdicts = outcome.result.evaluation.verdicts if outcome.result is not None else ()
     return {
         "exit_code": outcome.exit_code,
         "folder": str(outcome.folder),
         "files": [str(path) for path in outcome.files],
-        "verdicts": [_verdict(verdict) for verdict in verdicts],
-    }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    """The verdict with the keys of audit.json."""
-    return {
-        "rule": verdict.rule,
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "observed": verdict.observed,
-        "low": verdict.low,
-        "high": verdict.high,
-        "tolerance": verdict.tolerance,
-        "worst": verdict.worst.key if verdict.worst is not None else None,
-        "subjects_needed": None if verdict.subjects_needed is None else dict(verdict.subjects_needed),
+        "verdicts": [verdict_values(verdict) for verdict in verdicts],
     }

@@ -10,24 +10,33 @@ Format version 1: the first.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from imgid_audit.core.predictions import Costs
 from imgid_audit.core.result import (
+    AtThreshold,
     AuditResult,
+    Contrast,
     DataAccount,
     Estimate,
     Finding,
     Gap,
     Interval,
+    Privacy,
+    Recalibration,
     ReliabilityCurve,
     Undefined,
     Verdict,
+    WaiverState,
 )
 from imgid_audit.core.slices import Slice
+from imgid_audit.core.task import Task
 
 FORMAT_VERSION = 1
 
@@ -57,21 +66,41 @@ def document(result: AuditResult) -> dict[str, Any]:
         "data": _data(result.data),
         "estimates": [_estimate(e) for e in evaluation.estimates],
         "gaps": [_gap(g) for g in evaluation.gaps],
-        "verdicts": [_verdict(v) for v in evaluation.verdicts],
+        "contrasts": [_contrast(c) for c in evaluation.contrasts],
+        "verdicts": [verdict_values(v) for v in evaluation.verdicts],
         "findings": [_finding(f) for f in result.findings],
-        "operating_point": None
-        if point is None
-        else {
-            "threshold": _number(point.threshold),
-            "criterion": point.criterion,
-            "source": point.source,
-            "achieved": _number(point.achieved),
-        },
+        "operating_point": None if point is None else asdict(point),
+        "at_threshold": [_at_threshold(a) for a in evaluation.at_threshold],
+        "costs": None if evaluation.costs is None else _costs(evaluation.costs, task),
+        "beside": [_estimate(e) for e in evaluation.beside],
+        "calibration": None if evaluation.calibration is None else _recalibration(evaluation.calibration),
         "confusion": evaluation.confusion.tolist(),
         "reliability": [_curve(c) for c in evaluation.reliability],
         "settings": plain(result.settings),
         "provenance": plain(result.provenance),
         "run": plain(result.run),
+        "privacy": None if result.privacy is None else _privacy(result.privacy),
+    }
+
+
+def _recalibration(found: Recalibration) -> dict[str, Any]:
+    return {
+        "method": found.method,
+        "temperature": float(found.temperature),
+        "source": found.source,
+        "n": found.n,
+        "before": [_estimate(e) for e in found.before],
+        "after": [_estimate(e) for e in found.after],
+    }
+
+
+def _privacy(hiding: Privacy) -> dict[str, Any]:
+    return {
+        "min_cell": hiding.min_cell,
+        "suppressed": list(hiding.suppressed),
+        "rules": list(hiding.rules),
+        "curves": list(hiding.curves),
+        "confusion": hiding.confusion,
     }
 
 
@@ -133,10 +162,27 @@ def _estimate(e: Estimate) -> dict[str, Any]:
         "slice": _slice(e.slice),
         **_value(e.value),
         **_interval(e.interval),
-        "n": int(e.n),
-        "support": int(e.support),
+        "n": None if e.n is None else int(e.n),
+        "support": None if e.support is None else int(e.support),
         "subjects": None if e.subjects is None else int(e.subjects),
     }
+
+
+def _at_threshold(a: AtThreshold) -> dict[str, Any]:
+    return {
+        "slice": _slice(a.slice),
+        "sensitivity": _estimate(a.sensitivity),
+        "specificity": _estimate(a.specificity),
+        "sensitivity_at": None if a.sensitivity_at is None else list(a.sensitivity_at),
+        "specificity_at": None if a.specificity_at is None else list(a.specificity_at),
+    }
+
+
+def _costs(costs: Costs, task: Task) -> dict[str, Any]:
+    table = {
+        true: dict(zip(task.labels, row, strict=True)) for true, row in zip(task.labels, costs.table, strict=True)
+    }
+    return {"table": table, "threshold": costs.threshold(task)}
 
 
 def _gap(g: Gap) -> dict[str, Any]:
@@ -151,11 +197,29 @@ def _gap(g: Gap) -> dict[str, Any]:
         "worst": _slice(g.worst),
         "p_value": _number(g.p_value),
         "p_adjusted": _number(g.p_adjusted),
+        "envelope": None if g.envelope is None else asdict(g.envelope),
     }
 
 
-def _verdict(v: Verdict) -> dict[str, Any]:
-    needed = v.subjects_needed
+def _contrast(c: Contrast) -> dict[str, Any]:
+    found = {
+        "metric": c.metric,
+        "class": c.class_name,
+        "attribute": c.attribute,
+        "slice": _slice(c.slice),
+        "against": c.against,
+        "reference": _slice(c.reference),
+        "kind": c.kind,
+        **_value(c.value),
+        **_interval(c.interval),
+    }
+    # a ratio whose denominator may be 0 has no upper limit
+    return {**found, "high": None} if found["high"] == math.inf else found
+
+
+def verdict_values(v: Verdict) -> dict[str, Any]:
+    """A verdict as JSON values, as audit.json has it."""
+    needed, ranges = v.subjects_needed, v.subjects_needed_range
     return {
         "rule": v.rule,
         "status": v.status,
@@ -166,7 +230,14 @@ def _verdict(v: Verdict) -> dict[str, Any]:
         "tolerance": float(v.tolerance),
         "worst": _slice(v.worst),
         "subjects_needed": None if needed is None else {level: int(n) for level, n in needed.items()},
+        "subjects_needed_range": None if ranges is None else {level: list(ends) for level, ends in ranges.items()},
+        "waiver": _waiver(v.waiver),
+        "method": v.method,
     }
+
+
+def _waiver(w: WaiverState | None) -> dict[str, Any] | None:
+    return None if w is None else {"until": w.until.isoformat(), "by": w.by, "why": w.why, "active": w.active}
 
 
 def _finding(f: Finding) -> dict[str, Any]:

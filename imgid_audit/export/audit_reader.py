@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imgid_audit.core.errors import InputError, Problem
-from imgid_audit.core.predictions import OperatingPoint
+from imgid_audit.core.predictions import Costs, OperatingPoint
 from imgid_audit.core.result import (
+    AtThreshold,
     AuditResult,
+    Contrast,
     DataAccount,
+    Envelope,
     Estimate,
     Evaluation,
     Finding,
     Gap,
     Interval,
+    Privacy,
+    Recalibration,
     ReliabilityCurve,
     Undefined,
     Verdict,
+    WaiverState,
 )
 from imgid_audit.core.slices import Slice
 from imgid_audit.core.task import Task
@@ -65,6 +73,11 @@ def decode(found: Mapping[str, Any]) -> AuditResult:
         confusion=np.asarray(found["confusion"], dtype=np.int64),
         reliability=tuple(_curve(c) for c in found["reliability"]),
         operating_point=None if point is None else OperatingPoint(**point),
+        contrasts=tuple(_contrast(c) for c in found.get("contrasts", ())),
+        at_threshold=tuple(_at_threshold(a) for a in found.get("at_threshold", ())),
+        costs=_costs(found.get("costs"), task["labels"]),
+        calibration=_recalibration(found.get("calibration")),
+        beside=tuple(_estimate(e) for e in found.get("beside", ())),
     )
     return AuditResult(
         name=found["name"],
@@ -75,7 +88,22 @@ def decode(found: Mapping[str, Any]) -> AuditResult:
         settings=found["settings"],
         provenance=found["provenance"],
         run=found["run"],
+        privacy=_privacy(found.get("privacy")),
     )
+
+
+def _recalibration(found: Mapping[str, Any] | None) -> Recalibration | None:
+    if found is None:
+        return None
+    before, after = (tuple(_estimate(e) for e in found[name]) for name in ("before", "after"))
+    return Recalibration(found["method"], found["temperature"], found["source"], found["n"], before, after)
+
+
+def _privacy(found: Mapping[str, Any] | None) -> Privacy | None:
+    if found is None:
+        return None
+    names = {name: tuple(found[name]) for name in ("suppressed", "rules", "curves")}
+    return Privacy(found["min_cell"], **names, confusion=found["confusion"])
 
 
 def _slice(key: Mapping[str, str]) -> Slice:
@@ -111,6 +139,18 @@ def _estimate(found: Mapping[str, Any]) -> Estimate:
     )
 
 
+def _at_threshold(found: Mapping[str, Any]) -> AtThreshold:
+    ends = (found["sensitivity_at"], found["specificity_at"])
+    caught, cleared = (None if pair is None else (float(pair[0]), float(pair[1])) for pair in ends)
+    return AtThreshold(_estimate(found["sensitivity"]), _estimate(found["specificity"]), caught, cleared)
+
+
+def _costs(found: Mapping[str, Any] | None, labels: Sequence[str]) -> Costs | None:
+    if found is None:
+        return None
+    return Costs(tuple(tuple(float(found["table"][true][said]) for said in labels) for true in labels))
+
+
 def _gap(found: Mapping[str, Any]) -> Gap:
     return Gap(
         metric=found["metric"],
@@ -123,11 +163,41 @@ def _gap(found: Mapping[str, Any]) -> Gap:
         worst=_slice_or_none(found["worst"]),
         p_value=found["p_value"],
         p_adjusted=found["p_adjusted"],
+        envelope=None if found.get("envelope") is None else Envelope(**found["envelope"]),
+    )
+
+
+def _contrast(found: Mapping[str, Any]) -> Contrast:
+    unlimited = found["low"] is not None and found["high"] is None
+    return Contrast(
+        metric=found["metric"],
+        class_name=found["class"],
+        attribute=found["attribute"],
+        slice=_slice(found["slice"]),
+        against=found["against"],
+        reference=_slice(found["reference"]),
+        kind=found["kind"],
+        value=_value(found),
+        interval=_interval({**found, "high": inf} if unlimited else found),
     )
 
 
 def _verdict(found: Mapping[str, Any]) -> Verdict:
-    return Verdict(**{**found, "worst": _slice_or_none(found["worst"])})
+    ranges = found.get("subjects_needed_range")
+    return Verdict(
+        **{
+            **found,
+            "worst": _slice_or_none(found["worst"]),
+            "waiver": _waiver(found.get("waiver")),
+            "subjects_needed_range": None if ranges is None else {k: (low, high) for k, (low, high) in ranges.items()},
+        }
+    )
+
+
+def _waiver(found: Mapping[str, Any] | None) -> WaiverState | None:
+    if found is None:
+        return None
+    return WaiverState(date.fromisoformat(found["until"]), found["by"], found["why"], found["active"])
 
 
 def _curve(found: Mapping[str, Any]) -> ReliabilityCurve:

@@ -25,9 +25,16 @@ ESTIMATES = (
 )
 GAPS = (
     *("metric", "class", "attribute", "kind", "value", "undefined", "reason", "low", "high", "level", "method"),
-    *("best", "worst", "p_value", "p_adjusted"),
+    *("best", "worst", "p_value", "p_adjusted", "envelope_mean", "envelope_upper"),
 )
-VERDICTS = (*("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed"),)
+CONTRASTS = (
+    *("metric", "class", "attribute", "slice", "against", "reference", "kind", "value", "undefined", "reason"),
+    *("low", "high", "level", "method"),
+)
+VERDICTS = (
+    *("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed"),
+    *("waiver", "method"),
+)
 FINDINGS = ("code", "title", "status", "severity", "reason", "evidence")
 ACCOUNT = ("what", "name", "level", "rows")
 
@@ -43,11 +50,17 @@ def tables(result: AuditResult) -> dict[str, bytes]:
     ]
     return {
         "tables/estimates.csv": _table(ESTIMATES, estimates),
-        "tables/gaps.csv": _table(GAPS, found["gaps"]),
+        "tables/gaps.csv": _table(GAPS, [_with_envelope(row) for row in found["gaps"]]),
+        "tables/contrasts.csv": _table(CONTRASTS, found["contrasts"]),
         "tables/verdicts.csv": _table(VERDICTS, found["verdicts"]),
         "tables/findings.csv": _table(FINDINGS, found["findings"]),
         "tables/account.csv": _table(ACCOUNT, _account(result)),
     }
+
+
+def _with_envelope(gap: dict[str, Any]) -> dict[str, Any]:
+    noise = gap["envelope"] or {"mean": None, "upper": None}
+    return {**gap, "envelope_mean": noise["mean"], "envelope_upper": noise["upper"]}
 
 
 def _account(result: AuditResult) -> list[dict[str, Cell]]:

@@ -14,8 +14,12 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A registered format: `files` turns a result and its report into contents and touches no disk."""
+    """A registered format: `files` turns a result and its report into contents and touches no disk.
+
+    `private` formats are given the whole result, the others what may be published of it.
+    """
 
     name: str
     summary: str
     files: Callable[[AuditResult, Report], Files]
+    private: bool = False

@@ -12,4 +12,4 @@ def _files(result: AuditResult, _report: Report) -> Files:
     return {"audit.json": encode(result)}
 
 
-FORMAT = Format("json", "Every number for machines, by a published schema: audit.json.", _files)
+FORMAT = Format("json", "Every number for machines, by a published schema: audit.json.", _files, private=True)

@@ -18,5 +18,21 @@ from imgid_audit.pipeline.commands import (
     run,
     train,
 )
+from imgid_audit.pipeline.differing import diff
+from imgid_audit.pipeline.history import HistoryOutcome, history
 
-__all__ = ["CheckSummary", "Outcome", "check", "demo", "evaluate", "gate", "predict", "report", "run", "train"]
+__all__ = [
+    "CheckSummary",
+    "HistoryOutcome",
+    "Outcome",
+    "check",
+    "demo",
+    "diff",
+    "evaluate",
+    "gate",
+    "history",
+    "predict",
+    "report",
+    "run",
+    "train",
+]

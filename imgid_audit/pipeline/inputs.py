@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from imgid_audit.core.task import Task
 from imgid_audit.io.content import hash_file, hash_images, hash_texts
 from imgid_audit.io.manifest import read_manifest
 from imgid_audit.io.predictions import read_predictions
+from imgid_audit.pipeline.baseline import open_baseline
+from imgid_audit.pipeline.unmet import unmet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,20 +42,9 @@ class Inputs:
 def read_inputs(config: Config) -> Inputs:
     """Read everything that the config names. Raises `InputError` with all that is wrong."""
     inputs = _read_predictions(config) if config.predictions is not None else _read_images(config)
-    raise_all(_unmet(config, inputs))
+    raise_all(unmet(config, inputs.task, inputs.manifest, inputs.brought))
+    open_baseline(config, inputs.task)
     return inputs
-
-
-def _unmet(config: Config, inputs: Inputs) -> Iterator[Problem]:
-    """What the config asks for and only the data can refuse."""
-    brought, task = inputs.brought, inputs.task
-    if config.operating_point is not None and brought is not None and brought.scores is None:
-        yield Problem("[operating_point]", "needs scores, and the predictions have labels alone: remove one of the two")
-    known = {None, "macro", *task.labels}
-    for index, rule in enumerate(config.policy.rules):
-        if rule.class_name not in known:
-            message = f"must be a label ({', '.join(task.labels[:10])}) or macro, got {rule.class_name!r}"
-            yield Problem(f"[policy > rules > {index} > class]", message)
 
 
 def _read_predictions(config: Config) -> Inputs:

@@ -78,12 +78,14 @@ def open_job(config: Config, *, out: Path | None, progress: Progress, trust_mode
 def job_key(config: Config, inputs: Inputs) -> str:
     """Names what a run predicts: settings of task, data, model, train and predict, and all contents.
 
-    Policy, metrics, intervals, checks and report are not part of it: changing them evaluates again
-    in place. Nor is `predict.max_failed`, which changes no prediction: a run that it stopped goes on
-    once it is raised.
+    Policy, metrics, intervals, checks and report are not part of it, nor an attribute's `reference`:
+    changing them evaluates again in place. Nor is `predict.max_failed`, which changes no prediction: a
+    run that it stopped goes on once it is raised.
     """
     plain = config.plain()
     plain.get("predict", {}).pop("max_failed", None)
+    for attribute in plain["data"]["attributes"].values():
+        attribute.pop("reference", None)
     settings = {name: plain[name] for name in ("task", "data", "model", "train", "predict") if name in plain}
     return run_key({"settings": settings, "hashes": dict(inputs.hashes)})
 

@@ -6,20 +6,27 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from imgid_audit.checks import CheckContext, TrainingCurve, run_checks
-from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.core.errors import InputError, Problem, StoppedError
+from imgid_audit.core.factor import tally
 from imgid_audit.core.manifest import Manifest, Status
-from imgid_audit.core.predictions import Decisions, OperatingPoint, Predictions
+from imgid_audit.core.predictions import Decisions, Predictions
 from imgid_audit.core.result import AuditResult, DataAccount
-from imgid_audit.core.task import Task
-from imgid_audit.evaluation import decide, evaluate, find_operating_point, given_operating_point
+from imgid_audit.evaluation import evaluate
+from imgid_audit.evaluation.drops import Earlier, beside
+from imgid_audit.evaluation.suppression import protect
+from imgid_audit.evaluation.waivers import with_waivers
 from imgid_audit.io.provenance import provenance
 from imgid_audit.io.run_folder import RunFolder
 from imgid_audit.io.shards import ShardStore
+from imgid_audit.pipeline.baseline import earlier, named, open_baseline, with_baseline
+from imgid_audit.pipeline.calibrating import before_and_after, recalibrated, recalibration_notes
+from imgid_audit.pipeline.deciding import decided, require_few_unpredicted
 from imgid_audit.pipeline.inputs import Inputs, weights_path
 from imgid_audit.pipeline.job import Job
 from imgid_audit.pipeline.pictures import worst_images
@@ -73,7 +80,7 @@ def predict_step(job: Job) -> Predictions:
     """Scores of every row: brought by the user, or made by the model, shard by shard."""
     inputs = job.inputs
     if inputs.brought is not None:
-        return inputs.brought
+        return brought_predictions(job)
     from imgid_audit.vision.infer import predict, require_few_failed
 
     model = _load_model(job)
@@ -88,11 +95,24 @@ def predict_step(job: Job) -> Predictions:
     return predictions
 
 
+def brought_predictions(job: Job) -> Predictions:
+    """The predictions that the config brings. `StoppedError`, the rows kept, where too many have none."""
+    brought, settings = job.inputs.brought, job.config.predictions
+    assert brought is not None
+    assert settings is not None
+    try:
+        require_few_unpredicted(settings, job.inputs.manifest, brought)
+    except StoppedError:
+        keep_rows(job, brought)  # each with its reason, for whoever completes the table
+        raise
+    return brought
+
+
 def stored_predictions(job: Job) -> Predictions:
     """The predictions that the run folder holds; `InputError` where some are missing."""
     inputs = job.inputs
     if inputs.brought is not None:
-        return inputs.brought
+        return brought_predictions(job)
     from imgid_audit.vision.infer import assemble, require_few_failed
 
     if job.config.trains and finished_training(job) is None:
@@ -150,37 +170,20 @@ def with_outcomes(inputs: Inputs, predictions: Predictions) -> Manifest:
 
 
 def keep_rows(job: Job, predictions: Predictions) -> None:
-    """Keep every row with its status and reason as manifest.parquet."""
-    job.folder.write_manifest(with_outcomes(job.inputs, predictions), image_sha256=job.inputs.image_sha256)
-
-
-def decided(config: Config, inputs: Inputs, predictions: Predictions) -> Decisions:
-    """The test rows' decisions, in manifest order, at the operating point that the config asks for."""
-    point = operating_point(config, inputs.task, inputs.manifest, predictions)
-    return decide(inputs.task, inputs.manifest, predictions, point)
-
-
-def operating_point(config: Config, task: Task, manifest: Manifest, predictions: Predictions) -> OperatingPoint | None:
-    """The threshold that the config gives, or that its criterion picks on val; None: argmax."""
-    asked = config.operating_point
-    if asked is None:
-        return None
-    if asked.threshold is not None:
-        return given_operating_point(asked.threshold)
-    if predictions.scores is None:
-        raise InputError(Problem("[operating_point]", "needs scores, and the predictions have labels alone"))
-    assert asked.at is not None
-    assert asked.value is not None
-    rows = manifest.rows("val")
-    rows = rows[predictions.status[rows] == Status.PREDICTED]
-    return find_operating_point(task, manifest.label.codes[rows], predictions.scores[rows], asked.at, asked.value)
+    """Keep every row with its status and reason as manifest.parquet, and its given label where there are no scores."""
+    predicted = predictions.predicted if predictions.scores is None else None
+    rows = with_outcomes(job.inputs, predictions)
+    job.folder.write_manifest(rows, image_sha256=job.inputs.image_sha256, predicted=predicted)
 
 
 def evaluate_step(job: Job, predictions: Predictions, training: TrainingRecord | None) -> AuditResult:
     """Assess the predictions, and keep the rows with their status and the cells."""
     job.progress.step("evaluate")
     keep_rows(job, predictions)
-    result, decisions = assess(job.config, job.inputs, predictions, training, job.place())
+    opened = open_baseline(job.config, job.inputs.task)
+    before = None if opened is None else earlier(opened)
+    result, decisions = assess(job.config, job.inputs, predictions, training, job.place(), before)
+    result = with_baseline(result, opened)
     hashes = {**result.provenance["hashes"], "cells": job.folder.write_decisions(decisions)}
     return replace(result, provenance={**result.provenance, "hashes": hashes})
 
@@ -196,7 +199,8 @@ def pictures(job: Job, predictions: Predictions) -> WorstImages | None:
     if not count:
         return None
     decisions = decided(job.config, job.inputs, predictions)
-    return worst_images(job.inputs.manifest, predictions, decisions, job.inputs.root, count)
+    shown = recalibrated(job.config, job.inputs, predictions)
+    return worst_images(job.inputs.manifest, shown, decisions, job.inputs.root, count)
 
 
 def assess(
@@ -205,11 +209,19 @@ def assess(
     predictions: Predictions,
     training: TrainingRecord | None,
     place: Mapping[str, object],
+    before: Earlier | None = None,
 ) -> tuple[AuditResult, Decisions]:
-    """Estimates, gaps, verdicts and findings of the test rows. Touches no disk."""
+    """Estimates, gaps, verdicts and findings of the test rows; `before` is the policy's baseline. Touches no disk."""
     rows = with_outcomes(inputs, predictions)
-    decisions = decided(config, inputs, predictions)
-    evaluation = evaluate(decisions, config.evaluation_spec())
+    each = decided(config, inputs, predictions)
+    decisions = each.distinct()
+    spec = config.evaluation_spec()
+    baseline = None if before is None else beside(before, decisions, named(inputs, predictions, each))
+    evaluation = evaluate(decisions, spec, baseline)
+    day = datetime.fromisoformat(str(place["epoch"])).date()
+    calibration = before_and_after(config, inputs, predictions, decisions)
+    verdicts = with_waivers(evaluation.verdicts, spec.policy.rules, day)
+    evaluation = replace(evaluation, verdicts=verdicts, calibration=calibration)
     context = CheckContext(
         task=inputs.task,
         manifest=rows,
@@ -225,10 +237,11 @@ def assess(
         data=account(rows, decisions),
         evaluation=evaluation,
         findings=run_checks(context, config.check_settings()),
-        notes=(*config.notes, *inputs.notes, *_training_notes(training)),
+        notes=(*config.notes, *inputs.notes, *_training_notes(training), *recalibration_notes(calibration)),
         settings=config.plain(),
         provenance=_provenance(config, inputs, training),
         run=dict(place),
+        privacy=None if config.privacy is None else protect(decisions, spec, config.privacy.min_cell),
     )
     return result, decisions
 
@@ -236,25 +249,20 @@ def assess(
 def account(manifest: Manifest, decisions: Decisions) -> DataAccount:
     """Where every row went. Counts of splits are over rows that are not excluded, levels over evaluated ones."""
     status, splits = manifest.status, manifest.split
-    kept = splits.codes[status != Status.EXCLUDED]
-    reasons, counts = np.unique(manifest.reason[manifest.reason != ""].astype(str), return_counts=True)
-    subject = manifest.subject
+    kept = status != Status.EXCLUDED
+    told = manifest.reason != ""
+    reasons, reason = np.unique(manifest.reason[told].astype(str), return_inverse=True)
+    subject, count, labels = manifest.subject, decisions.count, decisions.task.labels
     return DataAccount(
-        rows=len(manifest),
-        predicted=int((status == Status.PREDICTED).sum()),
-        failed=int((status == Status.FAILED).sum()),
-        excluded=int((status == Status.EXCLUDED).sum()),
+        rows=manifest.size(),
+        predicted=manifest.size(status == Status.PREDICTED),
+        failed=manifest.size(status == Status.FAILED),
+        excluded=manifest.size(status == Status.EXCLUDED),
         subjects=None if subject is None else len(np.unique(subject.codes[subject.codes >= 0])),
-        splits=dict(zip(splits.levels, np.bincount(kept, minlength=len(splits.levels)).tolist(), strict=True)),
-        attributes={f.name: dict(zip(f.levels, f.counts().tolist(), strict=True)) for f in decisions.attributes},
-        labels=dict(
-            zip(
-                decisions.task.labels,
-                np.bincount(decisions.label, minlength=len(decisions.task.labels)).tolist(),
-                strict=True,
-            )
-        ),
-        reasons=dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
+        splits=dict(zip(splits.levels, splits.take(kept).counts(manifest.counted(kept)).tolist(), strict=True)),
+        attributes={f.name: dict(zip(f.levels, f.counts(count).tolist(), strict=True)) for f in decisions.attributes},
+        labels=dict(zip(labels, tally(decisions.label, len(labels), count).tolist(), strict=True)),
+        reasons=dict(zip(reasons.tolist(), tally(reason, len(reasons), manifest.counted(told)).tolist(), strict=True)),
     )
 
 

@@ -16,6 +16,9 @@ from imgid_audit.pipeline.job import Job
 from imgid_audit.report import Report, build
 from imgid_audit.report.facts import WorstImages
 
+PUBLISHED = ("report.html", "report.pdf", "junit.xml", "tables/*.csv")
+"""The files of a run folder that are made for publishing."""
+
 
 def write_report(
     job: Job, result: AuditResult, formats: Sequence[str] | None = None, images: WorstImages | None = None
@@ -25,7 +28,18 @@ def write_report(
     folder = job.folder
     atomic.write_text(folder.config, yaml.safe_dump(job.config.plain(), sort_keys=False, allow_unicode=True))
     atomic.write_json(folder.provenance, dict(result.provenance))
-    return save_result(result, folder.path, job.config.report.formats if formats is None else formats, images)
+    files = save_result(result, folder.path, job.config.report.formats if formats is None else formats, images)
+    if result.privacy is not None:
+        _remove_others(folder.path, files)
+    return files
+
+
+def _remove_others(folder: Path, written: Sequence[Path]) -> None:
+    """Remove published files that an earlier command left and this one did not write: they may show more."""
+    for pattern in PUBLISHED:
+        for path in folder.glob(pattern):
+            if path not in written:
+                path.unlink()
 
 
 def save_result(

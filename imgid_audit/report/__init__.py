@@ -10,11 +10,13 @@ from imgid_audit.core.registry import Registry
 from imgid_audit.core.result import AuditResult
 from imgid_audit.report import numbers
 from imgid_audit.report.facts import Facts, WorstImage, WorstImages
+from imgid_audit.report.published import publishable
 from imgid_audit.report.section import Section
 from imgid_audit.report.sections import (
     calibration,
     classes,
     data,
+    decisions,
     findings,
     groups,
     intersections,
@@ -26,7 +28,7 @@ from imgid_audit.report.sections import (
     worst_images,
 )
 
-__all__ = ["SECTIONS", "Part", "Report", "WorstImage", "WorstImages", "build"]
+__all__ = ["SECTIONS", "Part", "Report", "WorstImage", "WorstImages", "build", "publishable"]
 
 SECTIONS: Registry[Section] = Registry("section")
 SECTIONS.register(verdicts.SECTION)
@@ -35,6 +37,7 @@ SECTIONS.register(overall.SECTION)
 SECTIONS.register(groups.SECTION)
 SECTIONS.register(classes.SECTION)
 SECTIONS.register(intersections.SECTION)
+SECTIONS.register(decisions.SECTION)
 SECTIONS.register(calibration.SECTION)
 SECTIONS.register(worst_images.SECTION)
 SECTIONS.register(findings.SECTION)
@@ -73,15 +76,17 @@ class Report:
 
 
 def build(result: AuditResult, *, epoch: datetime, images: WorstImages | None = None) -> Report:
-    """Turn a result into a report.
+    """Turn a result into a report, of what may be published of it.
 
+    Pictures of single rows are left out where small cells are hidden: each is a cell of one.
     `epoch` must carry a time zone; it is the date of SOURCE_DATE_EPOCH, else of the start of the run.
     Raises ValueError without one.
     """
     if epoch.tzinfo is None:
         raise ValueError("the epoch of a report needs a time zone")
     moment = epoch.astimezone(UTC).replace(microsecond=0)
-    facts = Facts.of(result, moment, images)
+    result = publishable(result)
+    facts = Facts.of(result, moment, images if result.privacy is None else None)
     built = ((section, section.build(facts)) for section in SECTIONS)
     parts = tuple(Part(s.name, s.title, s.template, payload) for s, payload in built if payload is not None)
     page_one = verdicts.build(facts)

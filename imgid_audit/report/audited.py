@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from imgid_audit.core.predictions import OperatingPoint
 from imgid_audit.report import numbers
 from imgid_audit.report.blocks import Fact
 from imgid_audit.report.facts import Facts
@@ -68,21 +69,46 @@ def _rows(of: Facts) -> str:
 
 
 def _evaluated(of: Facts) -> str:
+    if of.evaluated is None:
+        return "rows of the test split, their number hidden"
     return f"{numbers.plural(of.evaluated, 'row')} of the test split"
 
 
 def _operating_point(of: Facts) -> list[Fact]:
-    point = of.result.evaluation.operating_point
-    if point is None:
+    evaluation = of.result.evaluation
+    if evaluation.operating_point is None and evaluation.costs is None:
         return []
     return [Fact("Operating point", operating_point(of))]
 
 
 def operating_point(of: Facts) -> str:
     """The decision rule in one sentence."""
-    point = of.result.evaluation.operating_point
+    evaluation = of.result.evaluation
+    point, costs, task = evaluation.operating_point, evaluation.costs, evaluation.task
+    if costs is not None:
+        threshold = costs.threshold(task)
+        same = "" if threshold is None else f", the same as a threshold of {numbers.decimal(threshold, 4)}"
+        of_what = "" if threshold is None else f" on the score of “{task.positive}”"
+        return f"the class of least expected cost{same}{of_what}"
     if point is None:
         return "the class with the highest score, or the class that the table says"
     found = "as given" if point.source == "given" else f"found on the {point.source} split for {point.criterion}"
-    reached = "" if point.achieved is None else f" (reached there: {numbers.percent(point.achieved)})"
-    return f"positive where the score is at least {numbers.decimal(point.threshold, 4)}, {found}{reached}"
+    told = [] if point.achieved is None else [f"reached there: {reached(point, point.achieved)}"]
+    if point.low is not None and point.high is not None:
+        told.append(f"were that split drawn again: {threshold_interval(point)}")
+    aside = f" ({'; '.join(told)})" if told else ""
+    return f"positive where the score is at least {numbers.decimal(point.threshold, 4)}, {found}{aside}"
+
+
+def reached(point: OperatingPoint, value: float) -> str:
+    """A value of the criterion: rates as percentages, F1 and Youden's index as plain numbers."""
+    return numbers.decimal(value) if point.criterion.startswith("max ") else numbers.percent(value)
+
+
+def threshold_interval(point: OperatingPoint) -> str:
+    """``0.4132 to 0.5510 (95 %)``; the point must have an interval."""
+    assert point.low is not None
+    assert point.high is not None
+    assert point.level is not None
+    ends = f"{numbers.decimal(point.low, 4)} to {numbers.decimal(point.high, 4)}"
+    return f"{ends} ({numbers.level(point.level)})"

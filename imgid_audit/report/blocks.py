@@ -59,7 +59,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     heading: str = ""
-    kind: Literal["list", "forest", "heat", "gaps", "plain"] = "list"
+    kind: Literal["list", "forest", "heat", "gaps", "plain", "methods"] = "list"
 
 
 @dataclass(frozen=True, slots=True)

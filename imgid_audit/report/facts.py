@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from imgid_audit.core.result import AuditResult, Estimate, Gap, Undefined
-from imgid_audit.core.slices import Slice
+from imgid_audit.core.slices import TOTAL, Slice
 from imgid_audit.metrics import METRICS
 from imgid_audit.report import numbers, words
 
@@ -48,7 +48,7 @@ class Facts:
     epoch: datetime
     images: WorstImages | None
     index: Mapping[tuple[str, str | None, tuple[str, ...]], tuple[Estimate, ...]]
-    rows: Mapping[Slice, int]
+    rows: Mapping[Slice, int | None]
     """Evaluated rows of every slice that was estimated."""
 
     @staticmethod
@@ -133,9 +133,10 @@ class Facts:
         return "image" if self.result.data.subjects is None else "subject"
 
     @property
-    def evaluated(self) -> int:
-        """Rows that estimates speak of."""
-        return int(self.result.evaluation.confusion.sum())
+    def evaluated(self) -> int | None:
+        """Rows that estimates speak of; None where their number is hidden."""
+        evaluation = self.result.evaluation
+        return self.rows.get(TOTAL) if not evaluation.confusion.size else int(evaluation.confusion.sum())
 
 
 def worst_first(estimates: tuple[Estimate, ...]) -> tuple[Estimate, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from datetime import date as calendar_date
 from decimal import Decimal
 from typing import Literal
 
@@ -114,9 +115,19 @@ def apart(value: float, reference: float, write: Callable[[float, int], str], di
     return write(value, digits + 8)
 
 
-def count(number: int) -> str:
-    """A count with thin separators, ``12 345``."""
+def count(number: int | None) -> str:
+    """A count with thin separators, ``12 345``; a dash for one that is hidden."""
+    if number is None:
+        return "–"
     return f"{number:,}".replace(",", THIN).replace("-", MINUS)
+
+
+def needed(more: int, ends: tuple[int, int | None] | None) -> str:
+    """How many more, with the range that noise leaves: ``40 (25 to 90)``, ``40 (25 or more)``, ``40``."""
+    if ends is None or ends == (more, more):
+        return count(more)
+    low, high = ends
+    return f"{count(more)} ({count(low)} or more)" if high is None else f"{count(more)} ({count(low)} to {count(high)})"
 
 
 def share(part: int, whole: int) -> str:
@@ -166,20 +177,31 @@ def _shortest(exact: Decimal) -> str:
 
 
 def undefined(value: Undefined) -> str:
-    """``undefined: reason``."""
+    """``undefined: reason``; ``suppressed`` alone, for its reason is one for the whole report."""
+    if value.kind == "suppressed":
+        return "suppressed"
     return f"undefined: {value.reason}" if value.reason else f"undefined: {value.kind.replace('_', ' ')}"
 
 
 def date(moment: datetime) -> str:
     """``23 November 2026``, of UTC, whatever the machine's locale is."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.day}{NBSP}{MONTHS[utc.month - 1]}{NBSP}{utc.year}"
+    return day(moment.astimezone(UTC).date())
+
+
+def day(of: calendar_date) -> str:
+    """``23 November 2026``."""
+    return f"{of.day}{NBSP}{MONTHS[of.month - 1]}{NBSP}{of.year}"
 
 
 def date_time(moment: datetime) -> str:
     """``23 November 2026, 14:05 UTC``."""
     utc = moment.astimezone(UTC)
     return f"{date(utc)}, {utc.hour:02d}:{utc.minute:02d}{NBSP}UTC"
+
+
+def stamp(moment: datetime) -> str:
+    """``2026-11-23 14:05``, of UTC: for columns of dates."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def coordinate(number: float) -> str:

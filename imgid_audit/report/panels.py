@@ -26,6 +26,12 @@ def is_calibration(metric: str) -> bool:
     return metric in METRICS and METRICS[metric].needs == "scores" and not METRICS[metric].per_class
 
 
+def suppressed(facts: Facts, attributes: tuple[str, ...]) -> bool:
+    """Whether the numbers of a breakdown are hidden: then one table says so for all metrics."""
+    privacy = facts.result.privacy
+    return privacy is not None and "*".join(attributes) in privacy.suppressed
+
+
 def leading(facts: Facts, series: Sequence[Series], most: int = FORESTS) -> tuple[Series, ...]:
     """The series to draw: those whose metric a rule names, then the others as they were asked for.
 
@@ -86,7 +92,7 @@ def grids(
         rows = [
             (
                 name(label(row[0])),
-                number(numbers.count(row[0].n), str(row[0].n)),
+                tables.count_cell(row[0].n),
                 *(_grid_cell(e, methods) for e in row),
             )
             for row in zip(*shown, strict=True)

@@ -80,8 +80,7 @@ def forest(
     with_subjects = any(e.subjects is not None for e in shown)
     rows = []
     for estimate in shown:
-        row = [name(label(estimate)), number(numbers.count(estimate.n), str(estimate.n))]
-        row.append(number(numbers.count(estimate.support), str(estimate.support)))
+        row = [name(label(estimate)), count_cell(estimate.n), count_cell(estimate.support)]
         if with_subjects:
             row.append(subjects_cell(estimate))
         row += [*value_cells(estimate, unit, methods), _plot(estimate, unit, axis, centre)]
@@ -90,14 +89,15 @@ def forest(
     if with_subjects:
         columns.append(Column("Subjects", "number"))
     columns += [Column("Estimate", "number"), Column("Interval", "interval"), Column("", "plot", axis)]
-    line = () if centre is None else (f"Dashed line: all rows, {numbers.metric_value(centre, unit)}.",)
+    line = () if centre is None or axis is None else (f"Dashed line: all rows, {numbers.metric_value(centre, unit)}.",)
     return Table(caption, tuple(columns), tuple(rows), (*line, *methods.notes, *left_out), heading, "forest")
 
 
 def value_cells(estimate: Estimate, unit: Unit, methods: Methods) -> tuple[Cell, Cell]:
     """The value and the interval of an estimate; an undefined one says so, and its reason stands beside it."""
     if isinstance(estimate.value, Undefined):
-        return undefined("undefined"), Cell("–", "interval")
+        what = "suppressed" if estimate.value.kind == "suppressed" else "undefined"
+        return undefined(what), Cell("–", "interval")
     value = number(numbers.metric_value(estimate.value, unit), numbers.sort_key(estimate.value))
     return value, interval_cell(estimate.interval, unit, methods)
 
@@ -108,6 +108,11 @@ def interval_cell(interval: Interval | None, unit: Unit, methods: Methods) -> Ce
         return Cell("–", "interval")
     text = numbers.interval(interval, unit)
     return Cell(text, "interval", numbers.sort_key(interval.low), methods.mark(interval))
+
+
+def count_cell(count: int | None) -> Cell:
+    """A count of rows; a dash where it is hidden."""
+    return number(numbers.count(count), "" if count is None else str(count))
 
 
 def subjects_cell(estimate: Estimate) -> Cell:

@@ -14,6 +14,9 @@ from imgid_audit.report.numbers import Unit
 SPELLINGS = {"auroc": "AUROC", "ece": "ECE", "f1": "F1", "brier": "Brier"}
 """Words of metric names that are not written in small letters."""
 
+WHOLE = {"ece_debiased": "debiased ECE"}
+"""Metrics whose names are not told word by word."""
+
 COMPOSITES = {
     "equalized_odds": "the larger of the gaps in recall and in false positive rate",
     "equalized_odds_mean": "the mean of the gaps in recall and in false positive rate",
@@ -52,11 +55,13 @@ UNDEFINED_WORDS = {
     "suppressed": "hidden to protect small groups",
 }
 
-RULE_KINDS = ("max_gap", "min_value", "max_value", "min_ratio")
+RULE_KINDS = ("max_gap", "min_value", "max_value", "min_ratio", "max_drop")
 
 
 def metric(name: str) -> str:
     """A metric's name within a sentence: ``false positive rate``, ``AUROC``."""
+    if name in WHOLE:
+        return WHOLE[name]
     return " ".join(SPELLINGS.get(word, word) for word in name.split("_"))
 
 
@@ -130,13 +135,17 @@ def rule(settings: Mapping[str, Any], *, multiclass: bool) -> str:
         return f"The gap in {subject} between groups of {where} is at most {tolerated}{but}."
     if kind == "min_ratio":
         return f"The lowest {subject} is at least {numbers.setting(bound)} times the highest across {where}{but}."
-    at_least = "at least" if kind == "min_value" else "at most"
     place = f" in every group of {where}" if where else " over all rows"
+    if kind == "max_drop":
+        whole = unit(name) == "percent"
+        allowed = f"{numbers.setting(round(bound * 100, 9))} points" if whole else numbers.setting(bound)
+        return f"{sentence(subject)} is worse than the baseline’s by at most {allowed}{place}{but}."
+    at_least = "at least" if kind == "min_value" else "at most"
     return f"{sentence(subject)} is {at_least} {numbers.tolerance(bound, unit(name))}{place}{but}."
 
 
 def rule_kind(settings: Mapping[str, Any]) -> str:
-    """Which of the four kinds a rule is; '' where it names none."""
+    """Which of the kinds a rule is; '' where it names none."""
     given = settings.get("kind")
     return str(given) if given else next((kind for kind in RULE_KINDS if settings.get(kind) is not None), "")
 

@@ -18,8 +18,8 @@ from imgid_audit.cli import app
 from imgid_audit.config import load_config
 from imgid_audit.core.progress import SILENT
 
-COMMANDS = ("demo", "init", "check", "run", "train", "predict", "evaluate", "report", "gate", "list")
-LATER = ("compare", "diff", "history", "export", "verify")
+COMMANDS = ("demo", "init", "check", "run", "train", "predict", "evaluate", "report", "gate", "history", "diff", "list")
+LATER = ("compare", "export", "verify")
 HEAVY = (
     "torch", "torchvision", "torchmetrics", "pandas", "matplotlib", "sklearn", "scipy", "numpy", "pydantic", "yaml",
     "weasyprint", "jinja2", "fairlearn", "imblearn", "pyarrow", "rich",

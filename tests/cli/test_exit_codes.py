@@ -142,6 +142,7 @@ def test_verdicts_are_told_in_words(fake: FakePipeline, config: Path) -> None:
         "PASS           ok: well inside",
         "FAIL           gap: far outside",
         "INCONCLUSIVE   few: too few",
+        "               to settle it: 40 more of f",
         "NOT EVALUATED  none: no scores",
         "rules: 1 pass, 1 fail, 1 inconclusive, 1 not evaluated",
         str(Path("run/report.html")),
@@ -162,6 +163,7 @@ def test_json_is_all_of_stdout(fake: FakePipeline, config: Path) -> None:
     assert told["verdicts"][1] == {
         "rule": "gap", "status": "fail", "reason": "far outside", "observed": 0.3, "low": 0.2, "high": None,
         "tolerance": 0.1, "worst": {"sex": "f"}, "subjects_needed": None,
+        "subjects_needed_range": None, "waiver": None, "method": None,
     }  # fmt: skip
     assert told["verdicts"][2]["subjects_needed"] == {"f": 40}
     fake.error = InputError([Problem("a:1", "one")])

@@ -63,7 +63,7 @@ def test_the_schema_refuses_what_is_not_an_audit(spoil: Callable[[Any], Any]) ->
 
 def test_exactly_one_of_value_and_undefined_is_null() -> None:
     found = loaded(factory.audit())
-    for entry in (*found["estimates"], *found["gaps"]):
+    for entry in (*found["estimates"], *found["gaps"], *found["contrasts"]):
         assert (entry["value"] is None) != (entry["undefined"] is None)
         assert (entry["value"] is None) == (entry["low"] is None) == (entry["method"] is None)
     assert {e["undefined"] for e in found["estimates"]} >= {None, "empty"}
@@ -81,7 +81,8 @@ def test_the_contracts_keys_are_there() -> None:
         *("best", "worst", "p_value", "p_adjusted"),
     }
     assert set(found["verdicts"][0]) == {
-        *("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed")
+        *("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed"),
+        *("subjects_needed_range", "waiver", "method"),
     }
     assert set(found["findings"][0]) == {"code", "title", "status", "severity", "reason", "evidence"}
     assert found["estimates"][0]["slice"] == {}
@@ -96,6 +97,7 @@ def test_it_reads_back_to_the_same_result(tmp_path: Path, make: Callable[[], Aud
     back = read_audit(path)
     assert back.evaluation.estimates == result.evaluation.estimates
     assert back.evaluation.gaps == result.evaluation.gaps
+    assert back.evaluation.contrasts == result.evaluation.contrasts
     assert back.evaluation.verdicts == result.evaluation.verdicts
     assert back.evaluation.task == result.evaluation.task
     assert back.evaluation.operating_point == result.evaluation.operating_point

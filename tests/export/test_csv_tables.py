@@ -36,6 +36,10 @@ def test_gaps_verdicts_findings_and_the_account_are_whole() -> None:
     result = factory.audit()
     found = {path: rows(data) for path, data in tables(result).items()}
     assert len(found["tables/gaps.csv"]) == len(result.evaluation.gaps)
+    assert len(found["tables/contrasts.csv"]) == len(result.evaluation.contrasts)
+    differences = [g for g in result.evaluation.gaps if g.envelope is not None]
+    shown = [row for row in found["tables/gaps.csv"] if row["envelope_upper"]]
+    assert [float(row["envelope_upper"]) for row in shown] == [g.envelope.upper for g in differences]
     assert [row["rule"] for row in found["tables/verdicts.csv"]] == [v.rule for v in result.evaluation.verdicts]
     assert [row["code"] for row in found["tables/findings.csv"]] == [f.code for f in result.findings]
     account = {(row["what"], row["name"], row["level"]): int(row["rows"]) for row in found["tables/account.csv"]}

@@ -16,8 +16,8 @@ FAST = ("html", "json", "csv")
 
 
 def test_the_formats_of_the_contract_are_registered() -> None:
-    assert FORMATS.names == ("html", "pdf", "json", "csv")
-    assert all(form.summary.endswith(("json.", "html.", "pdf.", "csv.")) for form in FORMATS)
+    assert FORMATS.names == ("html", "pdf", "json", "csv", "junit")
+    assert all(form.summary.endswith(("json.", "html.", "pdf.", "csv.", "xml.")) for form in FORMATS)
     with pytest.raises(InputError, match="did you mean 'html'"):
         FORMATS["htlm"]
 
@@ -27,8 +27,8 @@ def test_everything_lands_where_the_run_folder_has_it(tmp_path: Path) -> None:
     report = build(result, epoch=factory.EPOCH)
     written = write(tmp_path / "run", [FORMATS[name] for name in FAST], result, report)
     assert [path.relative_to(tmp_path / "run").as_posix() for path in written] == [
-        *("report.html", "audit.json", "tables/estimates.csv", "tables/gaps.csv", "tables/verdicts.csv"),
-        *("tables/findings.csv", "tables/account.csv"),
+        *("report.html", "audit.json", "tables/estimates.csv", "tables/gaps.csv", "tables/contrasts.csv"),
+        *("tables/verdicts.csv", "tables/findings.csv", "tables/account.csv"),
     ]
     assert all(path.stat().st_size > 50 for path in written)
     assert sorted(p for p in (tmp_path / "run").rglob("*") if p.is_file()) == sorted(written)

@@ -17,7 +17,9 @@ import numpy as np
 from imgid_audit.core.predictions import OperatingPoint
 from imgid_audit.core.result import (
     AuditResult,
+    Contrast,
     DataAccount,
+    Envelope,
     Estimate,
     Evaluation,
     Finding,
@@ -170,6 +172,7 @@ def _evaluation(plan: Plan, rng: np.random.Generator, rows: int) -> Evaluation:
         task=task,
         estimates=tuple(estimates),
         gaps=tuple(_gaps(plan, estimates, attributes)),
+        contrasts=tuple(_contrasts(plan, estimates, attributes)),
         verdicts=_verdicts(plan),
         confusion=confusion,
         reliability=tuple(_curves(plan, rng, rows)) if plan.scores else (),
@@ -250,7 +253,45 @@ def _gap(metric: str, class_name: str | None, attribute: str, kind: Any, defined
     interval = Interval(*bounds, 0.95, "MOVER of simultaneous (Bonferroni) limits")
     best, worst = (low, high) if metric in ("false_positive_rate", "false_negative_rate", "ece") else (high, low)
     p = float(np.exp(-30 * value * value))
-    return Gap(metric, class_name, attribute, kind, value, interval, best.slice, worst.slice, p, min(1.0, 20 * p))
+    noise = Envelope(0.3 * half, 0.7 * half, 0.95, "normal approximation") if kind == "difference" else None
+    adjusted = min(1.0, 20 * p)
+    return Gap(metric, class_name, attribute, kind, value, interval, best.slice, worst.slice, p, adjusted, noise)
+
+
+def _contrasts(plan: Plan, estimates: Sequence[Estimate], attributes: Sequence[str]) -> list[Contrast]:
+    """The first two metrics' groups against the best, all rows and the first group."""
+    found = []
+    for metric, attribute in itertools.product(plan.metrics[:2], attributes):
+        for class_name in _classes(plan, metric):
+            mine = [e for e in estimates if (e.metric, e.class_name) == (metric, class_name)]
+            group = [e for e in mine if e.slice.attributes == tuple(attribute.split("*"))]
+            defined = [e for e in group if not isinstance(e.value, Undefined)]
+            if not defined:
+                continue
+            best = max(defined, key=lambda e: e.value)
+            total = next(e for e in mine if not e.slice.attributes)
+            for against, other in (("best", best), ("overall", total), ("reference", defined[0])):
+                for e in group:
+                    if e is not other:
+                        found += [_contrast(attribute, e, against, other, kind) for kind in ("difference", "ratio")]
+    return found
+
+
+def _contrast(attribute: str, e: Estimate, against: Any, other: Estimate, kind: Any) -> Contrast:
+    made = Contrast(
+        e.metric, e.class_name, attribute, e.slice, against, other.slice, kind, Undefined("empty", "no rows"), None
+    )
+    if isinstance(e.value, Undefined) or isinstance(other.value, Undefined):
+        return made
+    half, method = 0.05 + 0.5 / np.sqrt(e.support), "simultaneous limits"
+    if kind == "difference":
+        value = e.value - other.value
+        return replace(made, value=value, interval=Interval(value - half, value + half, 0.95, method))
+    if other.value == 0:
+        return replace(made, value=Undefined("not_applicable", "the other group is at 0"))
+    ratio = e.value / other.value
+    high = np.inf if other.support < 5 else ratio * (1 + half)
+    return replace(made, value=ratio, interval=Interval(ratio / (1 + half), float(high), 0.95, method))
 
 
 def _verdicts(plan: Plan) -> tuple[Verdict, ...]:

@@ -174,10 +174,79 @@ def test_methods_and_levels_come_from_the_result() -> None:
         e if e.interval is None else replace(e, interval=replace(e.interval, level=0.9, method="a new method"))
         for e in result.evaluation.estimates
     )
-    page = payload(replace(result, evaluation=replace(result.evaluation, estimates=changed)), "method")
-    assert "a new method" in page
-    assert "90 %" in page
-    assert "Wilson" not in page
+    built = SECTIONS["method"].build(
+        Facts.of(replace(result, evaluation=replace(result.evaluation, estimates=changed)), factory.EPOCH)
+    )
+    used = "\n".join(texts(built.intervals)).replace("\xa0", " ")  # type: ignore[union-attr]
+    assert "a new method" in used
+    assert "90 %" in used
+    assert "Wilson" not in used
+
+
+def methods_shown(result: AuditResult) -> list[str]:
+    built = SECTIONS["method"].build(Facts.of(result, factory.EPOCH))
+    return [row[1].text for row in built.choice.rows]  # type: ignore[union-attr]
+
+
+def test_the_table_of_methods_has_what_this_audit_can_come_to() -> None:
+    by_subject, by_row = (factory.audit(factory.Plan(subjects=subjects)) for subjects in (True, False))
+    assert "Wilson (effective n by subject)" in methods_shown(by_subject)
+    assert {"Wilson", "Clopper-Pearson", "MOVER", "Tukey's range"} <= set(methods_shown(by_row))
+    assert not any("Tango" in one or "DeLong" in one for one in methods_shown(by_row))
+    assert "Miettinen-Nurminen" not in methods_shown(by_row)
+    asking = {**by_row.settings, "intervals": {"difference": "miettinen_nurminen", "ratio": "mover"}}
+    shown = methods_shown(replace(by_row, settings=asking))
+    assert "Miettinen-Nurminen" in shown
+    assert "Koopman" not in shown
+
+
+def test_gaps_stand_beside_what_chance_would_show() -> None:
+    result = factory.binary()
+    (panel, *_) = SECTIONS["groups"].build(Facts.of(result, factory.EPOCH)).panels  # type: ignore[union-attr]
+    (rates,) = panel.chance
+    drawn = next(row for row in rates.rows if row[0].text == "Accuracy")
+    gap = next(
+        g for g in result.evaluation.gaps if (g.metric, g.attribute, g.kind) == ("accuracy", "device", "difference")
+    )
+    assert gap.envelope is not None
+    assert f"{100 * gap.envelope.upper:.1f}" in drawn[2].text
+    strip = drawn[3].strip
+    assert strip is not None
+    assert position(strip.zero) < position(strip.chance) < position(strip.high)
+    shares = [position(x) - position(strip.zero) for x in (strip.chance, strip.point)]
+    assert shares[0] / shares[1] == pytest.approx(gap.envelope.upper / gap.value, rel=0.01)
+    assert len(rates.rows) == len(panel.forests)
+    without = tuple(replace(g, envelope=None) for g in result.evaluation.gaps)
+    bare = replace(result, evaluation=replace(result.evaluation, gaps=without))
+    assert SECTIONS["groups"].build(Facts.of(bare, factory.EPOCH)).panels[0].chance == ()  # type: ignore[union-attr]
+
+
+def position(percentage: str) -> float:
+    return float(percentage.removesuffix("%"))
+
+
+def test_groups_stand_against_the_best_all_rows_and_the_reference() -> None:
+    result = factory.binary()
+    (panel, *_) = SECTIONS["groups"].build(Facts.of(result, factory.EPOCH)).panels  # type: ignore[union-attr]
+    (table,) = panel.contrasts
+    best = max(
+        (e for e in result.evaluation.estimates if (e.metric, e.slice.attributes) == ("accuracy", ("device",))),
+        key=lambda e: e.value,
+    )
+    assert [column.title for column in table.columns] == [
+        *("device", f"Against the best, {best.slice.levels[0]}", "Against all rows", "Against scanner")
+    ]
+    rows = {row[0].text: row for row in table.rows}
+    assert set(rows) == set(factory.DEVICES)
+    assert rows[best.slice.levels[0]][1].text == "–"
+    (one,) = [
+        c
+        for c in result.evaluation.contrasts
+        if (c.metric, c.against, c.kind, c.slice.key) == ("accuracy", "overall", "difference", {"device": "handheld"})
+    ]
+    assert one.value < 0
+    assert rows["handheld"][2].text == f"\u2212{-100 * one.value:.1f}\xa0points"
+    assert rows["handheld"][2].detail.startswith("[\u2212")
 
 
 def test_nothing_of_the_run_block_and_no_other_clock_is_in_the_report() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from imgid_audit.core.result import Estimate, Undefined
+from imgid_audit.core.result import Estimate, Gap, Undefined
 from imgid_audit.report import numbers
 from imgid_audit.report.numbers import Unit
 
@@ -48,7 +48,7 @@ class Axis:
 class Strip:
     """A point with its interval, a dashed line at the reference, and light lines at the ticks.
 
-    `text` says the same in words.
+    `text` says the same in words. A gap's strip has a shaded span from `zero` to `chance`.
     """
 
     low: str
@@ -57,6 +57,8 @@ class Strip:
     reference: str
     grid: tuple[str, ...]
     text: str
+    zero: str = ""
+    chance: str = ""
 
 
 def axis_over(lows: Sequence[float], highs: Sequence[float], unit: Unit | None, ceiling: float = 1.0) -> Axis:
@@ -99,4 +101,20 @@ def strip(axis: Axis, estimate: Estimate, reference: float | None, text: str) ->
         "" if reference is None else axis.x(reference),
         tuple(tick.x for tick in axis.ticks),
         text,
+    )
+
+
+def gap_strip(axis: Axis, gap: Gap, text: str) -> Strip | None:
+    """The strip of a defined gap, with its noise envelope shaded from 0 on; None where there is nothing to draw."""
+    if isinstance(gap.value, Undefined) or gap.interval is None or gap.envelope is None:
+        return None
+    return Strip(
+        axis.x(gap.interval.low),
+        axis.x(gap.value),
+        axis.x(gap.interval.high),
+        "",
+        tuple(tick.x for tick in axis.ticks),
+        text,
+        axis.x(0.0),
+        axis.x(gap.envelope.upper),
     )

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgid_audit.core.result import ReliabilityCurve
-from imgid_audit.report import numbers, panels, words
+from imgid_audit.report import numbers, panels, tables, words
 from imgid_audit.report.blocks import Column, Table, name, number
-from imgid_audit.report.facts import Facts
+from imgid_audit.report.calibration import (
+    calibration_metrics,
+    change,
+    envelope_notes,
+    estimates_of,
+    leading,
+    reading,
+    recalibrated,
+    title,
+)
+from imgid_audit.report.facts import Facts, worst_first
 from imgid_audit.report.figures.reliability import Diagram, diagram
 from imgid_audit.report.section import Section
 
@@ -27,44 +37,93 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Payload: diagrams, and forest plots of the calibration metrics by attribute."""
+    """Payload: what was recalibrated, diagrams, and the calibration metrics of every group."""
 
     lead: str
+    recalibrated: str
+    change: tuple[Table, ...]
     note: str
     diagrams: tuple[Reliability, ...]
     forests: tuple[Table, ...]
+    reading: str
     grids: tuple[Table, ...]
 
 
 def build(facts: Facts) -> Calibration | None:
     """Payload of the section; None where there are no scores to look at."""
     curves = [c for c in facts.result.evaluation.reliability if c.count.sum() > 0]
-    series = [one for one in facts.series if panels.is_calibration(one[0])]
-    if not curves:
+    metrics = calibration_metrics(facts)
+    hidden = facts.result.privacy.curves if facts.result.privacy is not None else ()
+    if not curves and not (hidden and metrics):
         return None
-    says = "the score of the positive class" if not facts.multiclass else "the score of the class that was chosen"
-    lead = (
-        f"Rows are binned by {says}; a dot is a bin's observed frequency at its mean score. On the diagonal, scores "
-        "mean what they say; beneath it the model is too sure of itself. Bars show how many rows each bin has."
-    )
     shown = curves[:MAX_DIAGRAMS]
     note = ""
     if len(curves) > len(shown):
         note = f"{numbers.count(len(curves) - len(shown))} more diagrams are left out; their bins are in audit.json."
-    drawn = panels.leading(facts, series, 1)
-    others = [one for one in series if one not in drawn]
-    forests = [table for attribute in facts.attributes for table in panels.forests(facts, drawn, (attribute,))]
-    grids = [
-        table
-        for attribute in facts.attributes
-        for table in panels.grids(
-            f"Other calibration metrics by {attribute}",
-            attribute,
-            [(facts.say(one), facts.estimates(one, (attribute,))) for one in others],
-            lambda e: words.group(e.slice),
-        )
+    if hidden:
+        named = ", ".join(words.breakdown(name) or "all rows" for name in hidden)
+        note = f"{note} Diagrams of {named} are suppressed: their bins are cells that are too small.".lstrip()
+    drawn = leading(facts, metrics)
+    forests = [_forest(facts, drawn, attribute) for attribute in facts.attributes if drawn]
+    grids = [table for attribute in facts.attributes for table in _grids(facts, metrics, attribute)]
+    grids += [] if facts.attributes else _whole(facts, metrics)
+    found = facts.result.evaluation.calibration
+    return Calibration(
+        _lead(facts),
+        "" if found is None else recalibrated(found),
+        () if found is None else change(found),
+        note,
+        tuple(_reliability(c) for c in shown),
+        tuple(table for table in forests if table is not None),
+        reading(metrics) if grids else "",
+        tuple(grids),
+    )
+
+
+def _lead(facts: Facts) -> str:
+    says = "the score of the class that was chosen" if facts.multiclass else "the score of the positive class"
+    return (
+        f"Rows are binned by {says}; a dot is a bin's observed frequency at its mean score. On the diagonal, scores "
+        "mean what they say; beneath it the model is too sure of itself. Bars show how many rows each bin has."
+    )
+
+
+def _forest(facts: Facts, metric: str, attribute: str) -> Table | None:
+    found = estimates_of(facts, metric, (attribute,))
+    if not found:
+        return None
+    total = next(iter(estimates_of(facts, metric, ())), None)
+    return tables.forest(
+        worst_first(found),
+        words.unit(metric),
+        total,
+        caption="Worst group first",
+        heading=f"{title(metric)} by {attribute}",
+        first=attribute,
+        label=lambda e: words.group(e.slice),
+    )
+
+
+def _grids(facts: Facts, metrics: tuple[str, ...], attribute: str) -> tuple[Table, ...]:
+    """The metrics of the attribute's groups beneath those of all rows, with the noise envelope as a note."""
+    rows = [
+        (title(metric), (*estimates_of(facts, metric, ()), *estimates_of(facts, metric, (attribute,))))
+        for metric in metrics
     ]
-    return Calibration(lead, note, tuple(_reliability(c) for c in shown), tuple(forests), tuple(grids))
+    longest = max((len(found) for _, found in rows), default=0)
+    whole = [(head, found) for head, found in rows if len(found) == longest]
+    if panels.suppressed(facts, (attribute,)) or longest < 2:
+        return ()
+    made = panels.grids(f"Calibration by {attribute}", attribute, whole, lambda e: words.group(e.slice))
+    notes = envelope_notes(facts, attribute)
+    return (replace(made[0], notes=(*notes, *made[0].notes)), *made[1:]) if made else ()
+
+
+def _whole(facts: Facts, metrics: tuple[str, ...]) -> tuple[Table, ...]:
+    """The metrics of all rows, where there are no groups."""
+    rows = [(title(metric), estimates_of(facts, metric, ())) for metric in metrics]
+    shown = [(head, found) for head, found in rows if found]
+    return panels.grids("Calibration of all rows", "Rows", shown, lambda e: words.group(e.slice))
 
 
 def _reliability(curve: ReliabilityCurve) -> Reliability:
@@ -79,9 +138,9 @@ def _reliability(curve: ReliabilityCurve) -> Reliability:
         (f"{numbers.plural(len(curve.count) - len(full), 'bin')} without rows not listed.",),
         kind="plain",
     )
-    title = f"{words.sentence(str(curve.slice))} (n{numbers.NBSP}={numbers.NBSP}{numbers.count(total)})"
+    heading = f"{words.sentence(str(curve.slice))} (n{numbers.NBSP}={numbers.NBSP}{numbers.count(total)})"
     alternative = f"Reliability diagram of {curve.slice}, {numbers.plural(len(full), 'bin')} with rows."
-    return Reliability(title, alternative, diagram(curve, sentences), bins)
+    return Reliability(heading, alternative, diagram(curve, sentences), bins)
 
 
 def _bin(curve: ReliabilityCurve, i: int) -> tuple[str, str, str, str]:

@@ -65,6 +65,9 @@ def _shares(heading: str, caption: str, levels: Mapping[str, int]) -> Table:
     rows = tuple(_row(level, n, whole) for level, n in shown)
     columns = (Column(heading, "name"), Column("n", "number"), Column("Share", "number"), Column("", "plot"))
     unknown = levels.get(MISSING, 0)
+    if not levels:
+        hidden = Cell("suppressed: see the note on the first page", "undefined")
+        return Table(caption, (Column(heading, "name"),), ((hidden,),), (), heading, "list")
     notes = (f"{numbers.plural(unknown, 'row')} without a value ({numbers.share(unknown, whole)}).",) if unknown else ()
     return Table(caption, columns, rows, (*notes, *left_out), heading, "list")
 

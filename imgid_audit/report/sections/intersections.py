@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imgid_audit.core.result import Estimate, Undefined
-from imgid_audit.report import numbers, panels, tables, words
+from imgid_audit.report import comparisons, numbers, panels, tables, words
 from imgid_audit.report.blocks import Cell, Column, Table, name
 from imgid_audit.report.facts import Facts, Series
 from imgid_audit.report.figures.shade import scale, shade
@@ -32,6 +32,8 @@ def build(facts: Facts) -> Intersections | None:
         "Combinations that some evaluated row has; a blank cell has no rows. Small cells have wide intervals: "
         "read n before the colour."
     )
+    if any(panels.suppressed(facts, attributes) for attributes in facts.intersections):
+        lead += " Where numbers are suppressed, all combinations are listed, whether any row has them or not."
     return Intersections(lead, tuple(_panel(facts, attributes) for attributes in facts.intersections))
 
 
@@ -43,6 +45,8 @@ def _panel(facts: Facts, attributes: tuple[str, ...]) -> GroupPanel:
         heat = _heat(facts, one, attributes)
         drawn += [heat] if heat is not None else panels.forests(facts, (one,), attributes)
     others = [one for one in series if one not in leading]
+    if panels.suppressed(facts, attributes):
+        drawn, others = drawn[:1], []
     return GroupPanel(
         " × ".join(attributes),
         gaps_of(facts, "*".join(attributes)),
@@ -53,6 +57,7 @@ def _panel(facts: Facts, attributes: tuple[str, ...]) -> GroupPanel:
             [(facts.say(one), facts.estimates(one, attributes)) for one in others],
             lambda e: words.group(e.slice),
         ),
+        comparisons.beside_chance(facts, leading, attributes),
     )
 
 
@@ -69,7 +74,8 @@ def _heat(facts: Facts, series: Series, attributes: tuple[str, ...]) -> Table | 
     if len(second) > HEAT_COLUMNS or len(first) > HEAT_ROWS:
         return None
     unit = words.unit(series[0])
-    low, high = scale([e.value for e in estimates if not isinstance(e.value, Undefined)] or [0.0])
+    values = [e.value for e in estimates if not isinstance(e.value, Undefined)]
+    low, high = scale(values or [0.0])
     methods = tables.Methods([e.interval for e in estimates])
     rows = tuple(
         (name(row), *(_cell(by_levels.get((row, column)), low, high, methods) for column in second)) for row in first
@@ -77,6 +83,7 @@ def _heat(facts: Facts, series: Series, attributes: tuple[str, ...]) -> Table | 
     said = words.sentence(facts.say(series))
     where = " × ".join(attributes)
     legend = f"Shade: light {numbers.metric_value(low, unit)}, dark {numbers.metric_value(high, unit)}."
+    legend = legend if values else "No cell has a value, so none is shaded."
     return Table(
         f"Rows: {attributes[0]}; columns: {attributes[1]}",
         (Column(attributes[0], "name"), *(Column(level, "heat") for level in second)),
@@ -101,7 +108,7 @@ def _cell(estimate: Estimate | None, low: float, high: float, methods: tables.Me
     unit = words.unit(estimate.metric)
     n = f"n{numbers.NBSP}={numbers.NBSP}{numbers.count(estimate.n)}"
     if isinstance(estimate.value, Undefined):
-        return Cell(numbers.undefined(estimate.value), "undefined", detail=n)
+        return Cell(numbers.undefined(estimate.value), "undefined", detail="" if estimate.n is None else n)
     interval = "" if estimate.interval is None else f"{numbers.interval(estimate.interval, unit)} "
     mark = methods.mark(estimate.interval)
     value = numbers.metric_value(estimate.value, unit)

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from imgid_audit.metrics import METRICS
 from imgid_audit.report import audited, numbers, words
 from imgid_audit.report.blocks import Cell, Column, Fact, Table, name, number
 from imgid_audit.report.facts import Facts
 from imgid_audit.report.section import Section
+from imgid_audit.stats.methods import BOUND, CHOICES, COMPARED, GAP, METHODS, OTHERS, PROPORTION
+from imgid_audit.stats.methods import Method as Chosen
 
 DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", None: "no better direction"}
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """Payload: how to read the report, interval methods in use, and definitions."""
+    """Payload: how to read the report, interval methods in use, how they are chosen, and definitions."""
 
     reading: tuple[Fact, ...]
     intervals: Table
+    choice: Table
     definitions: tuple[Fact, ...]
 
 
 def build(facts: Facts) -> Method:
     """Payload of the section; an audit always has one."""
-    return Method(_reading(facts), _intervals(facts), _definitions(facts))
+    return Method(_reading(facts), _intervals(facts), _choice(facts), _definitions(facts))
 
 
 def _reading(facts: Facts) -> tuple[Fact, ...]:
@@ -71,6 +76,29 @@ def _intervals(facts: Facts) -> Table:
         Column("Intervals", "number"),
     )
     return Table("As the results record them", columns, rows, heading="Interval methods")
+
+
+def _choice(facts: Facts) -> Table:
+    """The rows of the table of methods that this audit's data and settings can come to."""
+    asked = facts.result.settings.get("intervals") or {}
+    recorded = {e.interval.method for e in facts.result.evaluation.estimates if e.interval is not None}
+    rows = tuple(
+        (name(words.sentence(one.quantity)), Cell(one.name), Cell(words.sentence(one.situation)), Cell(one.source))
+        for one in METHODS
+        if _concerns(one, "rows" if facts.result.data.subjects is None else "subjects", asked, recorded)
+    )
+    columns = (Column("Limits of", "name"), Column("Method"), Column("Used"), Column("Source"))
+    note = "The whole table, with what can be asked for instead: imgid-audit list methods."
+    return Table("Before any result is seen", columns, rows, (note,), "How methods are chosen", "methods")
+
+
+def _concerns(one: Chosen, sampling: str, asked: Mapping[str, Any], recorded: set[str]) -> bool:
+    if one.sampling not in (sampling, "either"):
+        return False
+    if one.quantity in COMPARED.values():
+        return bool(one.key == asked.get(CHOICES[one.quantity], one.key if one.default else ""))
+    comparing = one.quantity in (PROPORTION, GAP, BOUND, *OTHERS.values())
+    return comparing or any(one.name in method for method in recorded)
 
 
 def _definitions(facts: Facts) -> tuple[Fact, ...]:

@@ -34,9 +34,17 @@ def build(facts: Facts) -> Overall:
     about = (
         f"Metrics with a class speak of “{task.positive}”." if task.positive else "Class metrics are means of classes."
     )
-    lead = f"Over {numbers.plural(facts.evaluated, 'evaluated row')} of the test split. {about}"
+    rows = "the evaluated rows" if facts.evaluated is None else numbers.plural(facts.evaluated, "evaluated row")
+    lead = f"Over {rows} of the test split. {about}"
     small = len(task.labels) <= MATRIX_CLASSES
+    if not facts.result.evaluation.confusion.size:
+        return Overall(lead, _metrics(facts), _hidden_matrix())
     return Overall(lead, _metrics(facts), _matrix(facts) if small else _pairs(facts))
+
+
+def _hidden_matrix() -> Table:
+    said = Cell("suppressed: some entry is a small cell, or would let one be computed", "undefined")
+    return Table("Rows are true labels", (Column("All labels", "name"),), ((said,),), (), "Confusion matrix", "plain")
 
 
 def _metrics(facts: Facts) -> Table:
@@ -47,8 +55,8 @@ def _metrics(facts: Facts) -> Table:
         (
             name(words.sentence(facts.say((e.metric, e.class_name))), _reason(e)),
             *tables.value_cells(e, words.unit(e.metric), methods),
-            number(numbers.count(e.n), str(e.n)),
-            number(numbers.count(e.support), str(e.support)),
+            tables.count_cell(e.n),
+            tables.count_cell(e.support),
             *((tables.subjects_cell(e),) if with_subjects else ()),
         )
         for e in totals

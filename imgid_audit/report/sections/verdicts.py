@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from imgid_audit.core.result import Gap, Undefined, Verdict
 from imgid_audit.core.slices import Slice
-from imgid_audit.report import audited, numbers, tables, words
+from imgid_audit.report import audited, bounds, numbers, tables, waivers, words
 from imgid_audit.report.blocks import Fact, StatusKind
 from imgid_audit.report.facts import Facts
 from imgid_audit.report.figures.axis import Axis, Strip, axis_over
@@ -24,7 +22,7 @@ ORDER = ("fail", "not_evaluated", "inconclusive", "pass")
 
 @dataclass(frozen=True, slots=True)
 class VerdictLine:
-    """One rule: what it asks, how it came out, why, and the numbers that decided, also drawn.
+    """One rule: what it asks, how it came out, why, its waiver, and the numbers that decided, also drawn.
 
     `glance` is the line of the first page: the numbers, or the reason where the data do not decide.
     """
@@ -38,6 +36,7 @@ class VerdictLine:
     numbers: tuple[Fact, ...]
     axis: Axis | None
     strip: Strip | None
+    waiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ def build(facts: Facts) -> Verdicts:
     headline, kind, explanation = _conclusion(facts)
     verdicts = sorted(facts.result.evaluation.verdicts, key=lambda v: ORDER.index(v.status))
     widest = widest_gaps(facts.result.evaluation.gaps)
+    hidden = facts.result.privacy is not None and any(facts.result.privacy.suppressed)
     note = (
         "Ranked by the lower end of the interval: the difference that the data vouch for. "
         "The intervals hold for all compared groups at once."
@@ -82,13 +82,21 @@ def build(facts: Facts) -> Verdicts:
         tuple(_line(facts, verdict) for verdict in verdicts),
         audited.facts(facts),
         tuple(_gap_line(facts, gap) for gap in widest),
-        note if widest else "No gap could be estimated: it takes two groups in which a metric is defined.",
+        f"{note}{' Suppressed gaps are not among them.' if hidden else ''}" if widest else _no_gap(hidden=hidden),
     )
+
+
+def _no_gap(*, hidden: bool) -> str:
+    if hidden:
+        return "No gap is shown: all that could be estimated are suppressed, see the note above."
+    return "No gap could be estimated: it takes two groups in which a metric is defined."
 
 
 def _conclusion(facts: Facts) -> tuple[str, StatusKind, str]:
     """Headline, colour and explanation of the whole policy."""
-    tally: Counter[str] = Counter(v.status for v in facts.result.evaluation.verdicts)
+    verdicts = facts.result.evaluation.verdicts
+    tally: Counter[str] = Counter(v.status for v in verdicts)
+    counted: Counter[str] = Counter(v.status for v in verdicts if not v.waived)
     policy = facts.result.settings.get("policy") or {}
     warns = policy.get("on_inconclusive") == "warn"
     total = tally.total()
@@ -96,10 +104,13 @@ def _conclusion(facts: Facts) -> tuple[str, StatusKind, str]:
         return "Nothing was judged", "off", "No policy was set: this report describes, it does not decide."
     if tally["pass"] == total:
         return "The policy is met", "good", f"{_rules(total, total)} met."
-    split = _tally_sentence(tally, total)
-    if tally["fail"] or tally["not_evaluated"]:
-        kind: StatusKind = "bad" if tally["fail"] else "off"
+    split = " ".join(filter(None, (tally_sentence(tally, total), waivers.tally(verdicts))))
+    if counted["fail"] or counted["not_evaluated"]:
+        kind: StatusKind = "bad" if counted["fail"] else "off"
         return "The policy is not met", kind, split
+    let_off = any(v.waived and not (warns and v.status == "inconclusive") for v in verdicts)
+    if let_off and (warns or not counted["inconclusive"]):
+        return "The policy is not met, and this is waived", "open", f"{split} A waived rule is not a rule that is met."
     if warns:
         return "The policy is met, with open questions", "open", f"{split} This policy lets inconclusive rules pass."
     return "The data cannot settle the policy", "open", f"{split} This policy counts an inconclusive rule as not met."
@@ -111,7 +122,8 @@ def _rules(some: int, total: int) -> str:
     return f"{numbers.count(some)} of {numbers.count(total)} rules {'is' if some == 1 else 'are'}"
 
 
-def _tally_sentence(tally: Counter[str], total: int) -> str:
+def tally_sentence(tally: Counter[str], total: int) -> str:
+    """``1 of 4 rules is broken, 1 inconclusive, 2 met.``; `total` is above 0."""
     said = {"fail": "broken", "inconclusive": "inconclusive", "not_evaluated": "not evaluated", "pass": "met"}
     parts = [(tally[status], word) for status, word in said.items() if tally[status]]
     (first, word), *rest = parts
@@ -126,23 +138,15 @@ def _line(facts: Facts, verdict: Verdict) -> VerdictLine:
     glance = "; ".join(f"{fact.term.lower()} {fact.text}" for fact in deciding)
     return VerdictLine(
         verdict.rule,
-        words.STATUS_WORDS[verdict.status],
+        waivers.status(verdict),
         words.STATUS_KINDS[verdict.status],
         requirement,
         words.statement(verdict.reason),
         words.statement(glance if verdict.status in ("pass", "fail") and glance else verdict.reason),
         deciding,
-        *_drawn(verdict, _axis_unit(settings)),
+        *_drawn(verdict, bounds.axis_unit(settings)),
+        waivers.text(verdict),
     )
-
-
-def _axis_unit(settings: Mapping[str, Any]) -> Unit | None:
-    """The unit along the drawing: points for a gap in a rate, else as the rule's numbers are written."""
-    kind = words.rule_kind(settings)
-    if not settings or kind == "min_ratio":
-        return "decimal"
-    unit = words.unit(str(settings["metric"]))
-    return None if kind == "max_gap" and unit == "percent" else unit
 
 
 def _drawn(verdict: Verdict, unit: Unit | None) -> tuple[Axis | None, Strip | None]:
@@ -162,16 +166,7 @@ def _deciding_numbers(facts: Facts, verdict: Verdict) -> list[Fact]:
 
     Bounds carry as many decimals as it takes to tell them from the tolerance.
     """
-    settings = facts.rules.get(verdict.rule) or {}
-    unit = words.unit(str(settings.get("metric", ""))) if settings else "decimal"
-    kind = words.rule_kind(settings)
-
-    def write(value: float, digits: int) -> str:
-        if kind == "max_gap":
-            return numbers.difference(value, unit, digits)
-        return numbers.metric_value(value, "decimal" if kind == "min_ratio" else unit, digits)
-
-    digits = 1 if unit == "percent" and kind != "min_ratio" else 3
+    write, digits = bounds.writing(facts.rules.get(verdict.rule) or {})
     shown = [("Observed", verdict.observed), ("Lower bound", verdict.low), ("Upper bound", verdict.high)]
     found = [
         Fact(term, numbers.apart(value, verdict.tolerance, write, digits)) for term, value in shown if value is not None
@@ -179,8 +174,9 @@ def _deciding_numbers(facts: Facts, verdict: Verdict) -> list[Fact]:
     if verdict.worst is not None and verdict.worst.levels:
         found.append(Fact("Worst group", words.group(verdict.worst)))
     if verdict.subjects_needed:
+        ranges = verdict.subjects_needed_range or {}
         needed = "; ".join(
-            f"{slice_text} {numbers.count(more)}" for slice_text, more in sorted(verdict.subjects_needed.items())
+            f"{name} {numbers.needed(more, ranges.get(name))}" for name, more in sorted(verdict.subjects_needed.items())
         )
         found.append(Fact(f"More {facts.unit_of_sampling}s to settle it", needed))
     return found
