@@ -15,6 +15,7 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
+from record import record, verdict
 
 from imgid_audit.core.policy import EvaluationSpec, IntervalSpec
 from imgid_audit.evaluation import decide, evaluate
@@ -65,8 +66,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         frame.to_csv(Path(folder) / "predictions.csv", index=False)
         frame.to_parquet(Path(folder) / "predictions.parquet")
-        measure("predictions.csv", Path(folder), pd.read_csv, data, spec, options.repeats)
-        measure("predictions.parquet", Path(folder), pd.read_parquet, data, spec, options.repeats)
+        cells = [
+            measure("predictions.csv", Path(folder), pd.read_csv, data, spec, options.repeats),
+            measure("predictions.parquet", Path(folder), pd.read_parquet, data, spec, options.repeats),
+        ]
+    what = f"{options.rows:,} rows, {len(LEVELS)} attributes, {len(METRICS)} metrics, no draws"
+    record(
+        "benchmarks/bench_evaluate.py",
+        "From a table to estimates",
+        (what, "pandas reads it", "read", "decide", "evaluate", f"ratio (at most {LIMIT:g}x)", "met"),
+        cells,
+    )
 
 
 def measure(
@@ -76,8 +86,8 @@ def measure(
     data: DataSettings,
     spec: EvaluationSpec,
     repeats: int,
-) -> None:
-    """Print the seconds of each part, and their sum against pandas reading the same file."""
+) -> list[str]:
+    """Print the seconds of each part, and their sum against pandas reading the same file; the table's row."""
     settings = PredictionsSettings(table=name)
 
     def read() -> PredictionsRead:
@@ -94,7 +104,10 @@ def measure(
         f"{name:20s} pandas reads {pandas_seconds:.3f} s; read {read_seconds:.3f}, decide {decide_seconds:.3f}, ",
         end="",
     )
-    print(f"evaluate {evaluate_seconds:.3f} s; ratio {ours / pandas_seconds:.2f} (limit {LIMIT:g})")
+    ratio = ours / pandas_seconds
+    print(f"evaluate {evaluate_seconds:.3f} s; ratio {ratio:.2f} (limit {LIMIT:g})")
+    times = (pandas_seconds, read_seconds, decide_seconds, evaluate_seconds)
+    return [name, *(f"{seconds:.3f} s" for seconds in times), f"{ratio:.1f}x", verdict(ratio <= LIMIT)]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from record import record, verdict
 
 from imgid_audit.vision.images import decode
 from imgid_audit.vision.transforms import InputTransform
@@ -77,6 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         pictures = [photograph(rng) for _ in range(options.images)]
         for kind, asked in KINDS.items():
@@ -90,6 +92,11 @@ def main() -> None:
                 f"{kind:18}  Pillow {pillow * 1e3:5.2f} ms  imgid-audit {us * 1e3:5.2f} ms  "
                 f"ratio {pillow / us:4.2f}  largest difference {difference} of 255"
             )
+            met = verdict(pillow / us >= 2 and difference <= 1)
+            times = (f"{pillow * 1e3:.2f} ms", f"{us * 1e3:.2f} ms")
+            rows.append([kind, *times, f"{pillow / us:.2f}x", f"{difference} of 255", met])
+    columns = ("JPEG, 1024x768 to 224x224", "Pillow", "ours", "ratio (at least 2x)", "pixels differ (at most 1)", "met")
+    record("benchmarks/bench_ingest.py", "Images to tensors, one thread", columns, rows)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+from record import record, verdict
+
 GOAL = 5.0
 REPEATS = 15
 
@@ -39,6 +41,9 @@ def main() -> int:
         print(f"{name:<26} {1000 * median:7.0f} ms")
     ratio = medians["imgid-audit --help"] / medians["python -c 'import typer'"]
     print(f"--help against import typer: {ratio:.2f}x (goal: at most {GOAL:g}x)")
+    rows = [[name, f"{1000 * median:.0f} ms", "", ""] for name, median in medians.items()]
+    rows.append(["`--help` against `import typer`", f"{ratio:.2f}x", f"at most {GOAL:g}x", verdict(ratio <= GOAL)])
+    record("benchmarks/bench_startup.py", "Start-up", ("what", f"median of {REPEATS}", "goal", "met"), rows)
     return int(ratio > GOAL)
 
 
