@@ -35,7 +35,8 @@ def evaluate_table(table: pd.DataFrame | str | Path, config: Config) -> tuple[Au
     task = config.task
     asked: dict[str, Any] = {"kind": task.type, "positive": task.positive, "labels": task.labels}
     if isinstance(table, str | Path):
-        settings = PredictionsSettings(table=str(Path(table).resolve()))
+        stream = None if config.predictions is None else config.predictions.stream
+        settings = PredictionsSettings(table=str(Path(table).resolve()), stream=stream)
         read = read_predictions(settings, config.data, config.folder, **asked)
         roles: tuple[str, ...] = ("predictions", "manifest")
     else:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from imgid_audit.core.result import Estimate, Recalibration, Undefined
 from imgid_audit.core.slices import Slice
 from imgid_audit.metrics import METRICS
+from imgid_audit.metrics.base import Enveloped
 from imgid_audit.metrics.rows import BINS
 from imgid_audit.report import numbers, panels, tables, words
 from imgid_audit.report.blocks import Cell, Column, Table, name, number, undefined
@@ -63,7 +64,8 @@ def reading(metrics: Sequence[str]) -> str:
 
 def envelope_notes(facts: Facts, attribute: str) -> tuple[str, ...]:
     """The gap of the calibration error beside what equally calibrated groups would show."""
-    gap = next((g for g in facts.gaps(attribute) if g.envelope is not None and panels.is_calibration(g.metric)), None)
+    own = (g for g in facts.gaps(attribute) if g.metric in METRICS and isinstance(METRICS[g.metric], Enveloped))
+    gap = next((g for g in own if g.envelope is not None), None)
     if gap is None or gap.envelope is None or isinstance(gap.value, Undefined):
         return ()
     noise, unit = gap.envelope, words.unit(gap.metric)

@@ -86,6 +86,7 @@ CASES: dict[str, Case] = {
     "data.attributes.column": Case({"data.attributes.site.column": "group"}),
     "data.attributes.bins": trained({"data.attributes.age.bins": [0, 30, 100]}),
     "data.attributes.min_count": Case({"data.attributes.site.min_count": 101}),
+    "data.attributes.reference": Case({"data.attributes.group.reference": "b"}),
     "data.intersections": Case({"data.intersections": []}),
     "model.architecture": trained(
         {"model.architecture": "squeezenet1_1", "model.input.size": 32}, {"model.input.size": 32}
