@@ -19,6 +19,7 @@ from imgid_audit.core.policy import (
     EvaluationSpec,
     Forms,
     IntervalSpec,
+    MeanForm,
     Policy,
     ProportionForm,
     RatioForm,
@@ -118,6 +119,7 @@ class IntervalSettings(Settings):
     proportion: ProportionForm = Field("wilson", description="of a rate; near 0/n and n/n always clopper_pearson")
     difference: DifferenceForm = Field("newcombe", description="of two rates")
     ratio: RatioForm = Field("mover", description="of two rates")
+    mean: MeanForm = Field("closed_form", description="of a mean over classes; bootstrap: of subjects, or rows")
 
 
 class WaiverSettings(Settings):
@@ -270,7 +272,7 @@ class Config(Settings):
     def interval_spec(self) -> IntervalSpec:
         """Level, draws, seed and closed forms of the intervals."""
         asked = self.intervals
-        forms = Forms(asked.proportion, asked.difference, asked.ratio)
+        forms = Forms(asked.proportion, asked.difference, asked.ratio, asked.mean)
         return IntervalSpec(asked.level, asked.draws, asked.seed, forms)
 
     def check_settings(self) -> Mapping[str, BaseModel | None]:

@@ -15,11 +15,12 @@ RuleKind = Literal["max_gap", "min_value", "max_value", "min_ratio", "max_drop"]
 ProportionForm = Literal["wilson", "clopper_pearson"]
 DifferenceForm = Literal["newcombe", "miettinen_nurminen"]
 RatioForm = Literal["mover", "koopman", "katz"]
+MeanForm = Literal["closed_form", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """Which closed form where there is a choice: of a proportion, and of two of them compared.
+    """Which method where there is a choice: of a proportion, of two compared, and of a mean over classes.
 
     ``stats.methods`` says what each one is. Raises `InputError` for a name that is none.
     """
@@ -27,9 +28,10 @@ class Forms:
     proportion: ProportionForm = "wilson"
     difference: DifferenceForm = "newcombe"
     ratio: RatioForm = "mover"
+    mean: MeanForm = "closed_form"
 
     def __post_init__(self) -> None:
-        known = {"proportion": ProportionForm, "difference": DifferenceForm, "ratio": RatioForm}
+        known = {"proportion": ProportionForm, "difference": DifferenceForm, "ratio": RatioForm, "mean": MeanForm}
         raise_all(
             Problem(f"intervals > {leaf}", f"must be one of {', '.join(get_args(forms))}, got {getattr(self, leaf)!r}")
             for leaf, forms in known.items()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
-from typing import Literal
 
 import numpy as np
 
@@ -15,11 +13,11 @@ from imgid_audit.core.result import Verdict, VerdictStatus
 from imgid_audit.core.slices import Breakdown, Slice
 from imgid_audit.evaluation.bound_methods import bounds_method
 from imgid_audit.evaluation.disparities import CRITERIA
-from imgid_audit.evaluation.wording import class_text, comparison_text, names, number, worse_and_better
+from imgid_audit.evaluation.needed import Open, merged, plan
+from imgid_audit.evaluation.wording import class_text, comparison_text, names, worse_and_better
 from imgid_audit.metrics import METRICS
 from imgid_audit.stats.bands import Mask
 from imgid_audit.stats.measured import Measured
-from imgid_audit.stats.power import Growth, growth_needed
 from imgid_audit.stats.verdicts import PAIRED, UPPER, Judgement, Part, Requirement, judge
 
 Measurements = Mapping[str, tuple[Measured, ...]]
@@ -27,30 +25,19 @@ SEVERITY: tuple[VerdictStatus, ...] = ("fail", "not_evaluated", "inconclusive", 
 """Where a rule holds for several classes, the first of these that a class has is the rule's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """More units of one slice, and the range that the noise in the observed rates leaves; None: no realistic number."""
-
-    count: int
-    low: int
-    high: int | None
-
-    def most(self, other: Needed) -> Needed:
-        """What serves both."""
-        high = None if self.high is None or other.high is None else max(self.high, other.high)
-        return Needed(max(self.count, other.count), max(self.low, other.low), high)
+MOST_PLANNED = 20
+"""Of more inconclusive classes only those with the worst bounds say what they need: they need the most."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A rule's answer for one class, before the classes are put together."""
+    """A rule's answer for one class, before the classes are put together; `open` where it is inconclusive."""
 
     status: VerdictStatus
     reason: str
     judgement: Judgement | None
     worst: Slice | None
-    needed: Mapping[str, Needed] | None = None
-    towards: Literal["pass", "fail"] = "pass"
+    open: Open | None = None
 
 
 def metrics_of(rule: Rule) -> tuple[str, ...]:
@@ -72,10 +59,12 @@ def verdict(
         return Verdict(rule.id, "not_evaluated", targets, None, None, None, rule.tolerance, None, None)
     answers = [_answer(rule, breakdown, parts, len(targets), policy, intervals) for parts in targets]
     status = next(status for status in SEVERITY if any(answer.status == status for answer in answers))
-    leading = _leading([answer for answer in answers if answer.status == status], rule)
+    ranked = _ranked([answer for answer in answers if answer.status == status], rule)
+    leading, plans = ranked[0], [plan(one.open) for one in ranked[:MOST_PLANNED] if one.open is not None]
     found = leading.judgement
-    needed = _merged(answers) if status == "inconclusive" else None
-    reason = leading.reason + (f"; {names('left out', rule.ignore)}" if rule.ignore else "")
+    needed = merged(plans)
+    reason = leading.reason + (plans[0].said if plans else "")
+    reason += f"; {names('left out', rule.ignore)}" if rule.ignore else ""
     counts = None if needed is None else {name: more.count for name, more in needed.items()}
     ranges = None if needed is None else {name: (more.low, more.high) for name, more in needed.items()}
     observed, low, high, method = None, None, None, None
@@ -144,28 +133,18 @@ def _answer(
     whole = len(parts) == len(measured)
     held = tuple(one for one, _ in usable)
     weak = _weak_text(lacking, measured, policy.min_support)
-    if not parts or (asked.mean and not whole):
-        needed = _support_needed(lacking, measured, policy.min_support)
-        return Answer("inconclusive", f"{what}: {weak}", None, None, needed)
-    found = judge(parts, asked)
+    judged = bool(parts) and (whole or not asked.mean)
+    found = judge(parts, asked) if judged else None
+    still_open = Open(found, parts, asked, measured, lacking, policy.min_support)
+    if found is None:
+        return Answer("inconclusive", f"{what}: {weak}", None, None, still_open)
     said = comparison_text(what, rule, found, held[found.part], parts[found.part].used, intervals.level)
     status: VerdictStatus = found.status
     if lacking.any():
         said = f"{said}; {weak}"
         status = "fail" if status == "fail" else "inconclusive"
     worst = _worst(rule, found, held[found.part])
-    if status != "inconclusive":
-        return Answer(status, said, found, worst)
-    growth = growth_needed(parts, asked) if found.status == "inconclusive" else None
-    if growth is not None and growth.factor is None:
-        said += f"; observed {number(found.observed)} is so near the tolerance that no realistic number settles it"
-        return Answer(status, said, found, worst, None, "fail" if growth.towards == "fail" else "pass")
-    # a rule that is heading for `fail` needs nothing of the levels that were not compared
-    failing = growth is not None and growth.towards == "fail"
-    needed = {} if failing else _support_needed(lacking, measured, policy.min_support)
-    if growth is not None:
-        _add_growth(needed, growth, measured[0])
-    return Answer(status, said, found, worst, needed, "fail" if failing else "pass")
+    return Answer(status, said, found, worst, still_open if status == "inconclusive" else None)
 
 
 def _requirement(rule: Rule, parts: int, classes: int, intervals: IntervalSpec) -> Requirement:
@@ -209,40 +188,8 @@ def _worst(rule: Rule, found: Judgement, measured: Measured) -> Slice:
     return measured.breakdown.slices[worse]
 
 
-def key_of(where: Slice) -> str:
-    """How `subjects_needed` names a slice: its level, or levels joined by ``*``."""
-    return " * ".join(where.levels) or "all rows"
-
-
-def _add_growth(needed: dict[str, Needed], growth: Growth, measured: Measured) -> None:
-    """Raise `needed` to the additional units of each slice that must grow."""
-    for i in np.flatnonzero(growth.limiting):
-        size = int(measured.size[i])
-        count, low, high = (
-            None if factor is None else max(1, ceil(size * (factor - 1)))
-            for factor in (growth.factor, growth.low, growth.high)
-        )
-        if count is not None and low is not None:
-            _raise(needed, key_of(measured.breakdown.slices[i]), Needed(count, low, high))
-
-
-def _raise(needed: dict[str, Needed], name: str, more: Needed) -> None:
-    needed[name] = needed[name].most(more) if name in needed else more
-
-
-def _support_needed(lacking: Mask, measured: tuple[Measured, ...], least: int) -> dict[str, Needed]:
-    """Units that bring each level to the minimum support, if they hold as many rows that count."""
-    needed: dict[str, Needed] = {}
-    for i in np.flatnonzero(lacking):
-        support = min(int(one.support[i]) for one in measured)
-        size = int(measured[0].size[i])
-        more = max(1, ceil(size * (least / support - 1)) if support else least)
-        needed[key_of(measured[0].breakdown.slices[i])] = Needed(more, more, more)
-    return needed
-
-
-def _leading(answers: Sequence[Answer], rule: Rule) -> Answer:
-    """Of answers with one status, the one whose deciding bound is worst."""
+def _ranked(answers: Sequence[Answer], rule: Rule) -> list[Answer]:
+    """Answers with one status, the one whose deciding bound is worst first."""
 
     def severity(answer: Answer) -> float:
         if answer.judgement is None:
@@ -250,23 +197,4 @@ def _leading(answers: Sequence[Answer], rule: Rule) -> Answer:
         bound = answer.judgement.failing if answer.status == "fail" else answer.judgement.passing
         return bound if _asks_upper(rule) else -bound
 
-    return max(answers, key=severity)
-
-
-def _merged(answers: Sequence[Answer]) -> Mapping[str, Needed] | None:
-    """What settles a rule over several classes.
-
-    One class that is heading for `fail` settles it, so the cheapest of those; else the most that
-    any class needs of each slice. None where that cannot be reached.
-    """
-    open_ones = [answer for answer in answers if answer.status == "inconclusive"]
-    failing = [answer.needed for answer in open_ones if answer.towards == "fail" and answer.needed]
-    if failing:
-        return min(failing, key=lambda needed: sum(one.count for one in needed.values()))
-    merged: dict[str, Needed] = {}
-    for answer in open_ones:
-        if answer.needed is None:
-            return None
-        for name, more in answer.needed.items():
-            _raise(merged, name, more)
-    return merged or None
+    return sorted(answers, key=severity, reverse=True)

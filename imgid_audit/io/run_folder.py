@@ -117,7 +117,7 @@ class RunFolder:
     def write_manifest(
         self, manifest: Manifest, *, image_sha256: Texts | None = None, predicted: Codes | None = None
     ) -> None:
-        """Keep every row, with its status and reason, as ``manifest.parquet``; `predicted` where there are no scores."""
+        """Keep every row with its status and reason as ``manifest.parquet``; `predicted` where there are no scores."""
         atomic.write_bytes(self.manifest, kept_manifest.to_bytes(manifest, image_sha256, predicted))
 
     def read_manifest(self) -> Manifest:

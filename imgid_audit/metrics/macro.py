@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imgid_audit.core.cells import FN, FP, TN, TP
 from imgid_audit.metrics.base import macro_reasons
+from imgid_audit.metrics.macro_bootstrap import resampled
 from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.bands import Band, Choice, MeanBand, RateBand, StudentBand, Wider
 from imgid_audit.stats.intervals import Floats
@@ -31,6 +32,7 @@ class Rate(Protocol):
     def transform(self) -> Callable[[Floats], Floats] | None: ...
     @property
     def slope(self) -> Callable[[Floats], Floats] | None: ...
+    def mean_of(self, events: Floats, trials: Floats) -> Floats: ...
     def band(self, sample: Sample) -> tuple[RateBand, NDArray[np.int64] | None]: ...
 
 
@@ -42,11 +44,14 @@ def macro_mean(name: str, metric: Rate, sample: Sample) -> Measured:
 
     The interval is the wider of the linearised (delta method, by subject) one, which knows how the
     classes of a subject go together, and MOVER of the classes' closed-form limits, whose design
-    effects are shrunk, for few subjects. A bootstrap over subjects covered as little as 78 % there.
+    effects are shrunk, for few subjects. A bootstrap over subjects covered as little as 78 % there; it is
+    used on request.
     """
     parts, subjects = metric.band(sample)
     closed = MeanBand(parts)
-    band = Wider(_linearised(metric, sample, closed, parts), closed)
+    band: Band = Wider(_linearised(metric, sample, closed, parts), closed)
+    if sample.intervals.forms.mean == "bootstrap":
+        band = resampled(metric, sample, band)
     support = parts.trials.astype(np.int64)
     what = "no " + metric.trials_of.format("").replace(" ''", "") + ":"
     labelled = np.asarray(sample.counts[..., (TP, FN)].sum(axis=-1))

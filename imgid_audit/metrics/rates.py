@@ -62,6 +62,12 @@ class RateMetric:
         """Rows that count, (..., classes), of cells (..., classes, 4)."""
         return np.asarray(counts[..., list(self.trials)].sum(axis=-1))
 
+    def mean_of(self, events: Floats, trials: Floats) -> Floats:
+        """The mean over classes, (...), of events and trials (..., classes); NaN where a class has no trials."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = events / trials
+        return np.asarray((rate if self.transform is None else self.transform(rate)).mean(axis=-1))
+
     def band(self, sample: Sample) -> tuple[RateBand, NDArray[np.int64] | None]:
         """The rate of every class, a band over (slices, classes), and its subjects."""
         x = self.numerator(sample.counts).astype(np.float64)
@@ -94,7 +100,6 @@ class RateMetric:
         if self.macro and sample.task.kind == "multiclass":
             measured.append(macro_mean(self.name, self, sample))
         return tuple(measured)
-
 
     def outcomes(self, sample: Sample, class_name: str | None) -> tuple[Bools, Bools] | None:
         """Rows that are events and rows that are trials; None for means and where predictions choose the trials."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +17,15 @@ TAIL_DRAWS = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BootstrapBand:
-    """Quantiles of replicates (slices, draws), NaN where a replicate is undefined.
+    """Percentiles of replicates (slices, draws), NaN where a replicate is undefined.
 
-    ``percentile``, or ``basic`` (pivotal, 2 value - quantile) for estimates that are biased one
-    way. Beyond the quantiles that the draws resolve, the normal approximation with the
-    replicates' standard error, never narrower than the extreme quantiles that are resolved.
+    Beyond the quantiles that the draws resolve, the normal approximation with the replicates'
+    standard error, never narrower than the extreme quantiles that are resolved.
     """
 
     value: Floats
     replicates: Floats
     unit: str
-    kind: Literal["percentile", "basic"] = "percentile"
     bounds: tuple[float, float] = (0.0, 1.0)
     freedom: Floats | None = None
 
@@ -51,25 +48,17 @@ class BootstrapBand:
     def limits(self, level: float) -> Bounds:
         resolved, enough = self._resolved(level)
         low, high = _quantiles(self.replicates, (1 - resolved) / 2)
-        centre = self.value
         floor, ceiling = self.bounds
-        if self.kind == "basic":
-            # from a value at an end of its range every replicate differs one way: nothing to pivot about
-            pivot = (self.value > floor) & (self.value < ceiling)
-            mirrored = 2 * self.value - high, 2 * self.value - low
-            low, high = np.where(pivot, mirrored[0], low), np.where(pivot, mirrored[1], high)
-            centre = np.where(pivot, 2 * self.value - _mean(self.replicates), centre)
         if not enough:
             half = quantile(level) * self.standard_error()
-            low, high = np.fmin(low, centre - half), np.fmax(high, centre + half)
+            low, high = np.fmin(low, self.value - half), np.fmax(high, self.value + half)
         return containing(self.value, (np.clip(low, floor, ceiling), np.clip(high, floor, ceiling)))
 
     def methods(self, level: float, /) -> Methods:
         draws = self.replicates.shape[1]
-        how = "" if self.kind == "percentile" else "basic "
-        how += "bootstrap" if self._resolved(level)[1] else "bootstrap standard error"
+        tails = "" if self._resolved(level)[1] else ", normal tails"
         counts = (f"{draws:,}" if n == draws else f"{n:,} of {draws:,}" for n in self.defined())
-        return tuple(f"{how} over {self.unit}, {count} draws" for count in counts)
+        return tuple(f"bootstrap over {self.unit}, {count} draws{tails}" for count in counts)
 
     def standard_error(self) -> Floats:
         return _spread(self.replicates)
@@ -105,7 +94,3 @@ def _quantiles(replicates: Floats, tail: float) -> Bounds:
 
 def _spread(replicates: Floats) -> Floats:
     return _rows(replicates, lambda kept: np.asarray(kept.std(ddof=1)), 1)[:, 0]
-
-
-def _mean(replicates: Floats) -> Floats:
-    return _rows(replicates, lambda kept: np.asarray(kept.mean()), 1)[:, 0]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
+from imgid_audit.core.policy import DifferenceForm, MeanForm, ProportionForm, RatioForm
 from imgid_audit.core.result import GapKind
 from imgid_audit.stats.intervals import EXACT_WITHIN
 from imgid_audit.stats.two_samples import TwoSamples
@@ -40,7 +41,9 @@ class Method:
     def setting(self) -> str:
         """What asks for it, such as ``intervals.ratio: koopman``; '' where there is no choice."""
         leaf = CHOICES.get(self.quantity)
-        return "" if leaf is None else f"intervals.{leaf}: {self.key}"
+        if leaf is None or self.key not in FORMS[leaf]:
+            return ""
+        return f"intervals.{leaf}: {self.key}"
 
     @property
     def default(self) -> bool:
@@ -65,9 +68,18 @@ RECALIBRATION = "calibration slope and intercept"
 COMPARED: dict[GapKind, str] = {"difference": "difference of proportions", "ratio": "ratio of proportions"}
 OTHERS: dict[GapKind, str] = {"difference": "difference of others", "ratio": "ratio of others"}
 GAP, BOUND, FLIPS = "gap", "bound of a verdict", "change of a proportion"
-CHOICES = {PROPORTION: "proportion", COMPARED["difference"]: "difference", COMPARED["ratio"]: "ratio"}
+CHOICES = {PROPORTION: "proportion", MEAN: "mean", COMPARED["difference"]: "difference", COMPARED["ratio"]: "ratio"}
 """Quantities whose method can be asked for, and the setting that does."""
 
+FORMS = {
+    "proportion": get_args(ProportionForm),
+    "difference": get_args(DifferenceForm),
+    "ratio": get_args(RatioForm),
+    "mean": get_args(MeanForm),
+}
+
+_REQUESTED = "on request, where half of the draws or more have every class"
+_EFRON = "Efron & Tibshirani 1993; by subject: Field & Welsh 2007, JRSS B 69:369"
 _NEAR = f"where either outcome has at most {EXACT_WITHIN} rows; everywhere on request"
 _WIDER = "the wider of it and MOVER"
 _FLAT = "AUROC, average precision, losses and calibration whose standard error is 0 or unknown"
@@ -104,6 +116,13 @@ METHODS = (
     Method(
         MEAN, "mover", "subjects", "alone at 0 and 1",
         "MOVER of closed-form limits (effective n by subject)", f"{_MOVER}; {_SURVEY}", _MEAN,
+    ),
+    Method(
+        MEAN, "bootstrap", "rows", _REQUESTED, "bootstrap over rows", _EFRON, f"{_S}.bootstrap:BootstrapBand",
+    ),
+    Method(
+        MEAN, "bootstrap", "subjects", _REQUESTED,
+        "bootstrap over subjects", _EFRON, f"{_S}.bootstrap:BootstrapBand",
     ),
     Method(
         AUROC, "influence", "rows", "default",

@@ -57,7 +57,8 @@ def opened(browser: Browser, path: Path, width: int = 1280, **options: Any) -> t
     return page, [text for text in heard if text != "request: data:,"]
 
 
-FOREST = "table.forest"
+FOREST = "table.forest:has(thead th:nth-child(5))"
+"""A forest of groups: group, n, ..., value; that of gaps has fewer columns."""
 
 
 def column(page: Page, index: int) -> list[str]:

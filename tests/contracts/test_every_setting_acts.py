@@ -151,6 +151,7 @@ CASES: dict[str, Case] = {
     "intervals.proportion": Case({"intervals.proportion": "clopper_pearson"}),
     "intervals.difference": Case({"intervals.difference": "miettinen_nurminen"}),
     "intervals.ratio": Case({"intervals.ratio": "koopman"}),
+    "intervals.mean": Case({"intervals.mean": "bootstrap"}, {"metrics": ["balanced_accuracy"]}),
     "intervals.seed": Case({"intervals.seed": 5}),
     "privacy.min_cell": Case({"privacy": {"min_cell": 40}}, {"privacy": {"min_cell": 2}}),
     "policy.on_inconclusive": Case(

@@ -49,7 +49,7 @@ def recorded() -> set[str]:
     found = set()
     for task, subjects in SITUATIONS:
         for perfect in (False, True):
-            for forms in (Forms(), Forms("clopper_pearson")):
+            for forms in (Forms(), Forms("clopper_pearson"), Forms(mean="bootstrap")):
                 data = decisions(task, subjects=subjects, perfect=perfect)
                 for one in ask(data, forms).estimates:
                     if one.interval is not None:
@@ -59,6 +59,7 @@ def recorded() -> set[str]:
 
 def parts(name: str) -> list[str]:
     """The methods that a recorded name is made of."""
+    name = re.sub(r", [0-9,]+( of [0-9,]+)? draws(, normal tails)?$", "", name)
     wider = re.fullmatch(r"wider of (.*) and (.*)", name)
     return [name] if wider is None else [wider[1], wider[2]]
 
@@ -105,6 +106,10 @@ def test_what_can_be_asked_for_is_in_the_table() -> None:
         (methods.COMPARED["ratio"], RatioForm),
     ):
         assert {m.key for m in methods.METHODS if m.quantity == quantity} == set(get_args(forms))
+    assert [m.setting for m in methods.METHODS if m.quantity == methods.MEAN and m.setting] == [
+        "intervals.mean: bootstrap",
+        "intervals.mean: bootstrap",
+    ]
 
 
 def total(found: Evaluation, metric: str) -> Estimate:

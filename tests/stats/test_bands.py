@@ -28,7 +28,6 @@ def bands() -> dict[str, Band]:
         "logit": StudentBand(value, error, units, "subjects", "logit", logit=True),
         "mean": MeanBand(RateBand(np.array([[3.0, 9]] * 4), np.array([[9.0, 9]] * 4), np.array([[9.0, 9]] * 4))),
         "percentile": resampled,
-        "basic": BootstrapBand(value, replicates, "subjects", "basic"),
         "choice": Choice(np.array([True, False, True, False]), resampled, rate),
     }
 
@@ -76,11 +75,11 @@ def test_bootstrap_quantiles_and_beyond_them() -> None:
     band = BootstrapBand(np.array([0.5]), replicates, "rows")
     assert_allclose(np.ravel(band.limits(0.95)), np.quantile(replicates, [0.025, 0.975]))
     assert "2,000 draws" in band.methods(0.95)[0]
-    assert "standard error" not in band.methods(0.95)[0]
+    assert "normal tails" not in band.methods(0.95)[0]
     low, high = (float(part[0]) for part in band.limits(0.9999))
     assert low <= 0.5 - 3.8 * 0.02 * 0.95
     assert high >= 0.5 + 3.8 * 0.02 * 0.95
-    assert "standard error" in band.methods(0.9999)[0]
+    assert "normal tails" in band.methods(0.9999)[0]
     missing = replicates.copy()
     missing[0, :500] = np.nan
     assert "1,500 of 2,000 draws" in BootstrapBand(np.array([0.5]), missing, "rows").methods(0.95)[0]

@@ -77,7 +77,8 @@ def axis_over(lows: Sequence[float], highs: Sequence[float], unit: Unit | None, 
         low, high = low - shift, high - shift
     step = next((s for s in STEPS if (high - low) / s <= 5), (high - low) / 4)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    plain = Axis(first * step, last * step, ())
+    # 3 x 0.1 is more than 0.3
+    plain = Axis(min(first * step, low), max(last * step, high), ())
     ticks = tuple(Tick(plain.x(i * step), _tick_label(i * step, step, unit), "middle") for i in range(first, last + 1))
     return Axis(plain.low, plain.high, ticks)
 
