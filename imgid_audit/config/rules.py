@@ -13,6 +13,8 @@ GAP_METRICS: dict[str, tuple[RuleKind, ...]] = {
     "equalized_odds": ("max_gap",),
     "equalized_odds_mean": ("max_gap",),
     "demographic_parity": ("max_gap", "min_ratio"),
+    "equal_opportunity": ("max_gap", "min_ratio"),
+    "predictive_parity": ("max_gap", "min_ratio"),
 }
 """Gaps that rules may name as if they were metrics, with the bounds that make sense for them."""
 
@@ -96,8 +98,8 @@ def _class(rule: RuleSettings, task: TaskSettings) -> Iterator[Complaint]:
     name, at = rule.class_name, ("class",)
     gap = rule.metric in GAP_METRICS
     if gap and task.type == "multiclass":
-        instead = "selection_rate with max_gap" if rule.metric == "demographic_parity" else "recall with max_gap"
-        yield ("metric",), f"{rule.metric} is for binary tasks: in a multiclass task use {instead}"
+        instead = {"demographic_parity": "selection_rate", "predictive_parity": "precision"}.get(rule.metric, "recall")
+        yield ("metric",), f"{rule.metric} is for binary tasks: in a multiclass task use {instead} with max_gap"
         return
     if name is None:
         return

@@ -25,6 +25,8 @@ KINDS: tuple[GapKind, ...] = ("difference", "ratio")
 class Criterion:
     """A fairness criterion that is the gap of one metric or of several joined.
 
+    Those that are one metric's own gap under another name are not `reported` again beside it.
+
     Source: Hardt et al. (2016) for equalized odds, Dwork et al. (2012) for demographic parity;
     maximum and mean as in fairlearn's equalized_odds_difference(agg=...).
     """
@@ -34,6 +36,7 @@ class Criterion:
     parts: tuple[str, ...]
     how: Literal["worst", "mean"]
     hypothesis: str
+    reported: bool = True
 
 
 CRITERIA = {
@@ -54,6 +57,8 @@ CRITERIA = {
             "equalized_odds",
         ),
         Criterion("demographic_parity", "gap of the selection rate", ("selection_rate",), "worst", "selection_rate"),
+        Criterion("equal_opportunity", "gap of the recall", ("recall",), "worst", "recall", reported=False),
+        Criterion("predictive_parity", "gap of the precision", ("precision",), "worst", "precision", reported=False),
     )
 }
 

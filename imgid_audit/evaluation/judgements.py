@@ -25,7 +25,7 @@ SEVERITY: tuple[VerdictStatus, ...] = ("fail", "not_evaluated", "inconclusive", 
 """Where a rule holds for several classes, the first of these that a class has is the rule's."""
 
 
-MOST_PLANNED = 20
+MOST_PLANNED = 10
 """Of more inconclusive classes only those with the worst bounds say what they need: they need the most."""
 
 

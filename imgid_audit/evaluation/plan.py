@@ -40,7 +40,7 @@ class Plan:
         asked = tuple(dict.fromkeys(spec.metrics))
         beside = dict.fromkeys(one for name in asked for one in with_companions(METRICS[name]) if one not in asked)
         single = [(factor.name,) for factor in decisions.attributes]
-        criteria = tuple(CRITERIA.values()) if decisions.task.kind == "binary" else ()
+        criteria = tuple(one for one in CRITERIA.values() if one.reported and decisions.task.kind == "binary")
         shown = tuple(dict.fromkeys([(), *single, *spec.intersections]))
         return Plan(asked, tuple(beside), shown, criteria, spec.policy.rules)
 

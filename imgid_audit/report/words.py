@@ -21,6 +21,8 @@ COMPOSITES = {
     "equalized_odds": "the larger of the gaps in recall and in false positive rate",
     "equalized_odds_mean": "the mean of the gaps in recall and in false positive rate",
     "demographic_parity": "the gap in selection rate",
+    "equal_opportunity": "the gap in recall",
+    "predictive_parity": "the gap in precision",
 }
 
 STATUS_WORDS = {

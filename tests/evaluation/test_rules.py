@@ -283,3 +283,11 @@ def test_a_passing_rule_never_rests_on_an_undefined_value() -> None:
             if found.verdicts[0].status == "pass":
                 levels = [one for one in found.estimates if one.slice.attributes]
                 assert all(not isinstance(one.value, Undefined) and one.support >= 10 for one in levels)
+
+
+@pytest.mark.parametrize(("criterion", "metric"), [("equal_opportunity", "recall"), ("predictive_parity", "precision")])
+@pytest.mark.parametrize(("kind", "tolerance"), [("max_gap", 0.05), ("min_ratio", 0.8)])
+def test_named_criteria_are_their_metrics_gap(criterion: str, metric: str, kind: str, tolerance: float) -> None:
+    decisions = cohort(("F", 900, 100, 150, 850), ("M", 700, 300, 100, 900))
+    named, plain = (answer(decisions, Rule("r", name, kind, tolerance, ("group",))) for name in (criterion, metric))
+    assert (named.status, named.low, named.high) == (plain.status, plain.low, plain.high)
