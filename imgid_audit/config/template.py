@@ -188,6 +188,10 @@ def _predictions(table: str) -> Iterator[str]:
 def _evaluation(guess: TableGuess, attributes: list[AttributeGuess]) -> Iterator[str]:
     binary = len(guess.labels) == 2
     metric = "recall" if binary else "accuracy"
+    if binary:
+        yield "# operating_point: {at: specificity, value: 0.9}      # or {max: youden}, {threshold: 0.5}; found on val"
+    yield "# calibration: {method: temperature}      # fitted on val; before and after are shown"
+    yield "# privacy: {min_cell: 11}      # hide smaller cells in what is published"
     metrics = ["accuracy", "balanced_accuracy", "recall", "precision"]
     metrics += ["specificity", "selection_rate"] if binary else []
     metrics += ["auroc", "ece"] if guess.scores or not guess.predicted else []
@@ -196,6 +200,7 @@ def _evaluation(guess: TableGuess, attributes: list[AttributeGuess]) -> Iterator
     yield "policy:"
     yield "  on_inconclusive: fail       # or warn: too little data to tell does not fail the audit"
     yield "  min_support: 10             # groups with fewer supporting rows make a rule inconclusive"
+    yield "  # baseline: runs/NAME/KEY     # an earlier run, for rules such as {metric: accuracy, max_drop: 0.02}"
     yield "  rules:                      # tolerances are yours to set, before you see the result"
     yield f"    - {{metric: {metric}, min_value: 0.80}}"
     for attribute in attributes:

@@ -19,7 +19,7 @@ from imgid_audit.export import read_audit
 from imgid_audit.export.junit import render_junit
 from imgid_audit.io.run_folder import RunFolder
 from imgid_audit.pipeline import gating, steps
-from imgid_audit.pipeline.baseline import for_gate
+from imgid_audit.pipeline.baseline import for_gate, open_baseline
 from imgid_audit.pipeline.deciding import require_few_unpredicted
 from imgid_audit.pipeline.inputs import Inputs, read_inputs, weights_path
 from imgid_audit.pipeline.job import epoch, open_job
@@ -49,6 +49,7 @@ def run(
 ) -> Outcome:
     """Everything that the config asks for; resumes by itself where the same run was interrupted."""
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
+        open_baseline(config, job.inputs.task)  # before hours of training, not after
         training = steps.train_step(job)
         predictions = steps.predict_step(job)
         result = steps.evaluate_step(job, predictions, training)
@@ -148,6 +149,7 @@ def check(config: Config) -> CheckSummary:
     Weights are loaded into their architecture, unless loading them would run code.
     """
     inputs = read_inputs(config)
+    open_baseline(config, inputs.task)
     if config.predictions is not None and inputs.brought is not None:
         require_few_unpredicted(config.predictions, inputs.manifest, inputs.brought)
     weights = weights_path(config)

@@ -15,7 +15,6 @@ from imgid_audit.core.task import Task
 from imgid_audit.io.content import hash_file, hash_images, hash_texts
 from imgid_audit.io.manifest import read_manifest
 from imgid_audit.io.predictions import read_predictions
-from imgid_audit.pipeline.baseline import open_baseline
 from imgid_audit.pipeline.unmet import unmet
 
 
@@ -43,7 +42,6 @@ def read_inputs(config: Config) -> Inputs:
     """Read everything that the config names. Raises `InputError` with all that is wrong."""
     inputs = _read_predictions(config) if config.predictions is not None else _read_images(config)
     raise_all(unmet(config, inputs.task, inputs.manifest, inputs.brought))
-    open_baseline(config, inputs.task)
     return inputs
 
 
