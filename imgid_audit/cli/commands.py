@@ -95,10 +95,13 @@ def _root(
 
 def _finish(work: Callable[[Progress], Outcome], *, as_json: bool, quiet: bool) -> None:
     """Run a step of the pipeline, print what came of it, exit with its code."""
-    from imgid_audit.cli.terminal import progress, show
+    from imgid_audit.cli.terminal import progress, removed_text, show
 
     with progress(quiet) as listener:
         outcome = work(listener)
+    removed = removed_text(outcome)
+    if removed and not quiet:
+        typer.echo(removed, err=True)
     try:
         show(outcome, as_json=as_json)
         sys.stdout.flush()
@@ -219,7 +222,10 @@ def history(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show how audits came out over time: a table, and a page of trends."""
+    """Show audits over time: a table and an HTML page.
+
+    The page draws a trend for every rule and metric of the runs below DIR.
+    """
     from imgid_audit import pipeline
     from imgid_audit.cli.past import show_history
     from imgid_audit.cli.terminal import progress
@@ -242,7 +248,10 @@ def diff(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what changed between two runs, paired row by row where they evaluated the same data."""
+    """Say what changed between two runs.
+
+    They are paired row by row where they evaluated the same data.
+    """
     from imgid_audit import pipeline
     from imgid_audit.cli.differences import show_difference
 

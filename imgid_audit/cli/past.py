@@ -33,7 +33,7 @@ def history_lines(history: History) -> Iterator[str]:
     from imgid_audit.export.templates import visible
 
     for project in history.projects:
-        yield f"{visible(_line(project.name))}: {len(project.runs)} audits"
+        yield f"{visible(_line(project.name))}: {len(project.runs)} audit{'' if len(project.runs) == 1 else 's'}"
         for line in _project_lines(project):
             yield f"  {visible(line)}"
     if history.unread:

@@ -98,6 +98,16 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
         typer.echo(str(path))
 
 
+def removed_text(outcome: Outcome) -> str:
+    """Which published files are gone because they showed an earlier audit; '' where none is."""
+    names = (path.relative_to(outcome.folder) for path in outcome.removed)
+    told = dict.fromkeys("tables/*.csv" if len(name.parts) > 1 else name.name for name in names)
+    if not told:
+        return ""
+    again = "`imgid-audit report` writes the formats that the config asks for"
+    return f"removed, as it showed an earlier audit: {', '.join(told)}; {again}"
+
+
 def verdict_lines(result: AuditResult) -> Iterator[str]:
     """``FAIL  device-gap: reason``, one line a rule, what would settle it and its waiver beneath; then counts."""
     verdicts = result.evaluation.verdicts
@@ -105,10 +115,11 @@ def verdict_lines(result: AuditResult) -> Iterator[str]:
         yield "No policy rules, so no verdicts."
         return
     width = max(len(WORDS[verdict.status]) for verdict in verdicts)
+    unit = "image" if result.data.subjects is None else "subject"
     for verdict in verdicts:
         yield f"{WORDS[verdict.status]:<{width}}  {verdict.rule}: {verdict.reason}"
         if verdict.subjects_needed:
-            yield f"{'':<{width}}  {needed_text(verdict.subjects_needed, verdict.subjects_needed_range or {})}"
+            yield f"{'':<{width}}  {needed_text(verdict.subjects_needed, verdict.subjects_needed_range or {}, unit)}"
         if verdict.waiver is not None:
             yield f"{'':<{width}}  {waiver_text(verdict)}"
     counts = Counter[str](verdict.status for verdict in verdicts)
@@ -118,10 +129,17 @@ def verdict_lines(result: AuditResult) -> Iterator[str]:
 
 
 def needed_text(
-    needed: Mapping[str, int], ranges: Mapping[str, tuple[int, int | None]] = MappingProxyType({}), most: int = 6
+    needed: Mapping[str, int],
+    ranges: Mapping[str, tuple[int, int | None]] = MappingProxyType({}),
+    unit: str = "subject",
+    most: int = 6,
 ) -> str:
-    """``to settle it: 40 (25 to 90) more of F, 12 more of M``."""
-    told = [f"{count}{_range(count, ranges.get(level))} more of {level}" for level, count in needed.items()]
+    """``to settle it: 40 (25 to 90) more subjects of F, 12 more subjects of M``."""
+    told = []
+    for level, count in needed.items():
+        spread = _range(count, ranges.get(level))
+        more = unit if count == 1 and not spread else f"{unit}s"
+        told.append(f"{count}{spread} more {more} of {level}")
     return f"to settle it: {', '.join(told[:most])}" + (f" and {len(told) - most} more groups" if told[most:] else "")
 
 

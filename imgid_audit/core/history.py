@@ -19,6 +19,7 @@ class RunRecord:
       estimates over all of them
     - `rules`: what each verdict's rule asked, by the rule's id; `hashes`: sha256 of each input, by name
     - `suppressed`: numbers of small groups were hidden before they came here
+    - `warns`: its policy lets inconclusive rules pass
     """
 
     place: str
@@ -31,6 +32,7 @@ class RunRecord:
     rules: Mapping[str, Mapping[str, Any]]
     hashes: Mapping[str, str]
     suppressed: bool = False
+    warns: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from imgid_audit.core.policy import EvaluationSpec
 from imgid_audit.core.result import Against, Contrast, GapKind, Interval, Undefined
 from imgid_audit.core.slices import TOTAL, Slice
 from imgid_audit.metrics import METRICS
+from imgid_audit.stats.bands import RateBand
 from imgid_audit.stats.contrasts import against_slice, against_total, values
 from imgid_audit.stats.intervals import Bounds, Floats
 from imgid_audit.stats.measured import Measured
@@ -67,11 +68,16 @@ def _against_slice(one: Measured, kind: GapKind, spec: EvaluationSpec, against: 
 
 def _against_total(one: Measured, whole: Measured, kind: GapKind, spec: EvaluationSpec) -> Iterator[Contrast]:
     level = spec.intervals.level
-    share = one.support / max(1, int(whole.support[0]))
+    share = one.support / max(1, int(whole.support[0])) if _is_mean_of_groups(one) else None
     limits = against_total(one.band, one.defined, whole.band, share, kind, level)
     difference = values(one.band, whole.value[0], kind)
     method = "MOVER, simultaneous over the groups"
     yield from _rows(one, kind, "overall", TOTAL, difference, limits, level, method, skip=None)
+
+
+def _is_mean_of_groups(one: Measured) -> bool:
+    """Whether the value of all rows is the groups' mean, weighted by the rows that count."""
+    return isinstance(one.band, RateBand) or bool(getattr(METRICS[one.metric], "mean_of_rows", False))
 
 
 def _rows(

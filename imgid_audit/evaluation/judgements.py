@@ -14,7 +14,7 @@ from imgid_audit.core.slices import Breakdown, Slice
 from imgid_audit.evaluation.bound_methods import bounds_method
 from imgid_audit.evaluation.disparities import CRITERIA
 from imgid_audit.evaluation.needed import Open, merged, plan
-from imgid_audit.evaluation.wording import class_text, comparison_text, names, worse_and_better
+from imgid_audit.evaluation.wording import comparison_text, names, subject, worse_and_better
 from imgid_audit.metrics import METRICS
 from imgid_audit.stats.bands import Mask
 from imgid_audit.stats.measured import Measured
@@ -117,7 +117,7 @@ def _answer(
 ) -> Answer:
     kept = np.array([not set(where.levels) & set(rule.ignore) for where in breakdown.slices], dtype=bool)
     least = 2 if rule.kind in PAIRED else 1
-    what = f"{rule.metric}{class_text(measured[0].class_name)}"
+    what = subject(rule, measured[0])
     defined = [kept & one.defined for one in measured]
     for one, mask in zip(measured, defined, strict=True):
         if mask.sum() < least:
@@ -135,7 +135,7 @@ def _answer(
     weak = _weak_text(lacking, measured, policy.min_support)
     judged = bool(parts) and (whole or not asked.mean)
     found = judge(parts, asked) if judged else None
-    still_open = Open(found, parts, asked, measured, lacking, policy.min_support)
+    still_open = Open(found, asked, measured, tuple(defined), lacking, policy.min_support)
     if found is None:
         return Answer("inconclusive", f"{what}: {weak}", None, None, still_open)
     said = comparison_text(what, rule, found, held[found.part], parts[found.part].used, intervals.level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
@@ -35,16 +35,22 @@ class Needed:
 class Open:
     """One class of an inconclusive rule.
 
-    - `judgement` of the `parts`; None where too few slices have support to be judged at all
+    - `judgement`; None where too few slices have support to be judged at all
+    - `wanted` (slices,) of each of `measured`: what the rule compares once all have support
     - `lacking` (slices,): those under the minimum support, `least` rows that count
     """
 
     judgement: Judgement | None
-    parts: tuple[Part, ...]
     asked: Requirement
     measured: tuple[Measured, ...]
+    wanted: tuple[Mask, ...]
     lacking: Mask
     least: int
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What would be judged with support everywhere; slices without a value cannot be planned for."""
+        return tuple(Part(one.band, mask) for one, mask in zip(self.measured, self.wanted, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +64,14 @@ class Plan:
 
 def plan(one: Open) -> Plan:
     """The further units of every slice that limits the answer."""
-    growth = None
-    if one.judgement is not None and one.judgement.status == "inconclusive":
-        growth = growth_needed(one.parts, one.asked)
-    if growth is None:
-        return Plan(_support_needed(one))
+    growth = growth_needed(one.parts, one.asked)
     towards: Literal["pass", "fail"] = "fail" if growth.towards == "fail" else "pass"
+    if growth.factor is None and one.lacking.any():
+        # what the levels without support will show is not known: the least that they need
+        return Plan({name: replace(least, high=None) for name, least in _support_needed(one).items()})
     if growth.factor is None:
-        observed = number(one.judgement.observed) if one.judgement is not None else ""
-        said = f"; observed {observed} is so near the tolerance that no realistic number settles it"
+        observed = f"observed {number(one.judgement.observed)}" if one.judgement is not None else "what is observed"
+        said = f"; {observed} is so near the tolerance, for its spread, that no realistic number settles it"
         return Plan(None, towards, said)
     # a rule that is heading for `fail` needs nothing of the levels that were not compared
     needed = {} if towards == "fail" else _support_needed(one)
@@ -99,14 +104,16 @@ def key_of(where: Slice) -> str:
 
 def _add_growth(needed: dict[str, Needed], growth: Growth, measured: Measured) -> None:
     """Raise `needed` to the additional units of each slice that must grow."""
+    if growth.factor is None or growth.low is None:
+        return
+    ends = (growth.factor, growth.low, growth.high)
+    sizes = [None if factor is None else np.ceil(measured.size * (growth.sizes(factor) - 1)) for factor in ends]
+    count, low, high = sizes
     for i in np.flatnonzero(growth.limiting):
-        size = int(measured.size[i])
-        count, low, high = (
-            None if factor is None else max(1, ceil(size * (factor - 1)))
-            for factor in (growth.factor, growth.low, growth.high)
-        )
-        if count is not None and low is not None:
-            _raise(needed, key_of(measured.breakdown.slices[i]), Needed(count, low, high))
+        if count is not None and low is not None and (count[i] > 0 or growth.factor == 1):
+            most = None if high is None else max(1, int(high[i]))
+            more = Needed(max(1, int(count[i])), max(1, int(low[i])), most)
+            _raise(needed, key_of(measured.breakdown.slices[i]), more)
 
 
 def _raise(needed: dict[str, Needed], name: str, more: Needed) -> None:
@@ -114,11 +121,15 @@ def _raise(needed: dict[str, Needed], name: str, more: Needed) -> None:
 
 
 def _support_needed(one: Open) -> dict[str, Needed]:
-    """Units that bring each level to the minimum support, if they hold as many rows that count."""
+    """Units that bring each level to the minimum support, if they hold as many rows that count.
+
+    What a level without a value needs beyond that cannot be known: no upper end.
+    """
     needed: dict[str, Needed] = {}
     for i in np.flatnonzero(one.lacking):
         support = min(int(part.support[i]) for part in one.measured)
         size = int(one.measured[0].size[i])
         more = max(1, ceil(size * (one.least / support - 1)) if support else one.least)
-        needed[key_of(one.measured[0].breakdown.slices[i])] = Needed(more, more, more)
+        known = all(mask[i] for mask in one.wanted)
+        needed[key_of(one.measured[0].breakdown.slices[i])] = Needed(more, more, more if known else None)
     return needed

@@ -21,6 +21,9 @@ from imgid_audit.stats.recalibration import CLIP
 WIDEST = 20.0
 """Temperatures are sought between 1 / WIDEST and WIDEST."""
 
+FLAT = 1e-9
+"""A mean log loss (nats) that falls by less than this does not fall."""
+
 SHOWN = ("ece", "ece_debiased", "brier", "log_loss", "calibration_slope", "calibration_intercept")
 """What is shown before and after."""
 
@@ -31,7 +34,8 @@ def fit_temperature(label: Codes, scores: Scores) -> float:
     - `label` (n,): class codes; `scores` (n, classes): rows sum to 1; n >= 1, raises ValueError for none
 
     Scores below float32's epsilon count as that. The loss is convex in 1 / T, so it has one smallest
-    value; where it falls towards an end of the range (every top label right, say), the end.
+    value; where it falls towards an end of the range (every top label right, say), the end. Where no
+    temperature lowers it by `FLAT` (all scores equal, say) there is nothing to fit: 1.
     """
     if not len(label):
         raise ValueError("a temperature needs rows to be fitted on")
@@ -44,8 +48,8 @@ def fit_temperature(label: Codes, scores: Scores) -> float:
 
     end = float(np.log(WIDEST))
     found = float(optimize.minimize_scalar(loss, bounds=(-end, end), method="bounded", options={"xatol": 1e-9}).x)
-    best = min((found, -end, end, 0.0), key=loss)
-    return float(np.exp(best))
+    best = min((found, -end, end), key=loss)
+    return float(np.exp(best)) if loss(0.0) - loss(best) >= FLAT else 1.0
 
 
 def at_end(temperature: float) -> bool:

@@ -22,6 +22,29 @@ def number(value: float, digits: int = 4) -> str:
     return text
 
 
+SPELLINGS = {"auroc": "AUROC", "ece": "ECE", "f1": "F1", "brier": "Brier"}
+"""Words of metric names that are not written in small letters."""
+
+WHOLE = {"ece_debiased": "debiased ECE"}
+"""Metrics whose names are not told word by word."""
+
+
+def spoken(metric: str) -> str:
+    """A metric's or criterion's name within a sentence: ``false positive rate``, ``AUROC``."""
+    if metric in WHOLE:
+        return WHOLE[metric]
+    return " ".join(SPELLINGS.get(word, word) for word in metric.split("_"))
+
+
+def subject(rule: Rule, measured: Measured) -> str:
+    """What a rule judges and of which class: ``recall of 'yes'``, ``recall (mean of classes)``, ``ECE``.
+
+    `measured` is what the rule reads, or the first of its parts.
+    """
+    mean = measured.class_name is None and METRICS[measured.metric].per_class
+    return f"{spoken(rule.metric)}{' (mean of classes)' if mean else class_text(measured.class_name)}"
+
+
 def class_text(class_name: str | None) -> str:
     return "" if class_name is None else f" of {class_name!r}"
 
@@ -36,11 +59,11 @@ def percent(level: float) -> str:
 
 def comparison_text(what: str, rule: Rule, found: Judgement, measured: Measured, used: Mask, level: float) -> str:
     """What decided, or comes nearest to deciding, with values and the rows that count."""
-    say = _lost if rule.kind == "max_drop" else _level
+    say = _changed if rule.kind == "max_drop" else _level
     seen = _pair(rule, found, measured) if rule.kind in PAIRED else say(found.first, measured)
     asked = {
         "max_gap": "differ by at most", "min_ratio": "have a ratio of at least",
-        "min_value": "be at least", "max_value": "be at most", "max_drop": "have lost at most",
+        "min_value": "be at least", "max_value": "be at most", "max_drop": "have got worse by at most",
     }[rule.kind]  # fmt: skip
     goal = f"must {asked} {rule.tolerance:g}"
     upper = rule.kind in UPPER
@@ -67,10 +90,10 @@ def _level(index: int, measured: Measured) -> str:
     return f"{where} has {number(float(measured.value[index]))} (n = {int(measured.support[index])})"
 
 
-def _lost(index: int, measured: Measured) -> str:
-    """A level's drop, which is a gain where it is negative."""
+def _changed(index: int, measured: Measured) -> str:
+    """A level's drop in the metric's own direction, which is an improvement where it is negative."""
     where, drop = measured.breakdown.slices[index], float(measured.value[index])
-    said = f"has gained {number(-drop)}" if drop < 0 else f"has lost {number(drop)}" if drop else "has lost nothing"
+    said = f"has got {'worse' if drop > 0 else 'better'} by {number(abs(drop))}" if drop else "has not changed"
     return f"{where} {said} (n = {int(measured.support[index])})"
 
 
@@ -86,5 +109,5 @@ def worse_and_better(rule: Rule, found: Judgement, measured: Measured) -> tuple[
 
 def _pair(rule: Rule, found: Judgement, measured: Measured) -> str:
     worse, better = worse_and_better(rule, found, measured)
-    prefix = f"{measured.metric}: " if measured.metric != rule.metric else ""
+    prefix = f"{spoken(measured.metric)}: " if measured.metric != rule.metric else ""
     return f"{prefix}{_level(worse, measured)} and {_level(better, measured)}"

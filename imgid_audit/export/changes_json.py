@@ -6,7 +6,7 @@ from typing import Any
 
 from imgid_audit.core.result import Undefined
 from imgid_audit.evaluation.changes import Change, Flips
-from imgid_audit.report.changed import RunDifference, Side, sentence, verdict_line
+from imgid_audit.report.changed import RunDifference, Side, beyond_chance, sentence, verdict_line
 
 
 def changes_document(difference: RunDifference) -> dict[str, Any]:
@@ -51,6 +51,7 @@ def _change(one: Change, multiclass: bool) -> dict[str, Any]:
         "method": None if interval is None else interval.method,
         "p_value": one.p_value,
         "p_adjusted": one.p_adjusted,
+        "beyond_chance": beyond_chance(one),
         "support": list(one.support),
         "subjects": None if one.subjects is None else list(one.subjects),
         "text": sentence(one, multiclass=multiclass),

@@ -13,11 +13,18 @@ from imgid_audit.report import Report
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 """Controls that are not seen but change what is: they reorder a line, end it, or cannot be encoded."""
+
+LONGEST_WORD = 20
+"""Letters of a word that is never broken in a table on paper."""
+
+PIECE = 10
+"""Letters between the places where a longer word may break."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -33,13 +40,15 @@ def environment() -> Environment:
     """The one environment. `select_autoescape` would leave ``.html.j2`` unescaped, so it is not used."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         loader=FileSystemLoader(template_folder()),
         finalize=visible,
         auto_reload=False,
     )
+    made.filters["breakable"] = breakable
+    return made
 
 
 def visible(value: object) -> object:
@@ -47,6 +56,17 @@ def visible(value: object) -> object:
     if not isinstance(value, str) or UNSEEN.search(value) is None:
         return value
     return UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", value)
+
+
+def breakable(text: str) -> Markup:
+    """Text for paper, escaped: words too long for a column may break every few letters, all others nowhere."""
+    from markupsafe import Markup, escape
+
+    def broken(word: str) -> Markup:
+        pieces = [word[i : i + PIECE] for i in range(0, len(word), PIECE)] if len(word) > LONGEST_WORD else [word]
+        return Markup("<wbr>").join(escape(visible(piece)) for piece in pieces)
+
+    return Markup("").join(broken(word) for word in re.split(r"(\s+)", text))
 
 
 def content_security_policy() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +17,9 @@ from imgid_audit.stats.measured import Measured
 Better = Literal["higher", "lower"] | None
 Needs = Literal["counts", "scores"]
 Bools = NDArray[np.bool_]
+
+ROUNDING = 1e-12
+"""Two computations of one range may differ by so much."""
 
 
 class Metric(Protocol):
@@ -71,11 +75,30 @@ class Influential(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Noise:
+    """What max - min would be were all slices equal: `ranges` (draws,), at least one draw, and how they were made."""
+
+    ranges: Floats
+    method: str
+
+    def envelope(self, level: float) -> Envelope:
+        """Mean and `level` quantile of the draws."""
+        return Envelope(float(self.ranges.mean()), float(np.quantile(self.ranges, level)), level, self.method)
+
+    def p_value(self, observed: float) -> float:
+        """Monte-Carlo p-value that all are equal, in (0, 1]: (k + 1) / (draws + 1), k draws as large as `observed`.
+
+        Source: Davison & Hinkley 1997, section 4.2.
+        """
+        return float((1 + (self.ranges >= observed - ROUNDING).sum()) / (len(self.ranges) + 1))
+
+
 @runtime_checkable
 class Enveloped(Protocol):
-    """A metric whose gap has a noise envelope of its own, which no standard error gives."""
+    """A metric whose gap has noise of its own, which no standard error gives: its envelope and its p-value."""
 
-    def envelope(self, sample: Sample, used: Bools, level: float, draws: int, seed: int, /) -> Envelope | None:
+    def noise(self, sample: Sample, used: Bools, draws: int, seed: int, /) -> Noise | None:
         """What max - min over the `used` slices (slices,) would be were they equal; None for fewer than two."""
         ...
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from imgid_audit.core.result import Envelope, ReliabilityCurve
-from imgid_audit.metrics.base import Better, Bools, Needs, unscored, where_zero
-from imgid_audit.metrics.calibration_envelope import envelope
+from imgid_audit.core.result import ReliabilityCurve
+from imgid_audit.metrics.base import Better, Bools, Needs, Noise, unscored, where_zero
+from imgid_audit.metrics.calibration_envelope import noise
 from imgid_audit.metrics.rows import BINS, bin_edges
 from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.calibration import CalibrationBand
@@ -54,9 +54,9 @@ class CalibrationError:
         """Each row's first-order share in the plug-in error of its slice, (n,)."""
         return _shares(sample)
 
-    def envelope(self, sample: Sample, used: Bools, level: float, draws: int, seed: int, /) -> Envelope | None:
+    def noise(self, sample: Sample, used: Bools, draws: int, seed: int, /) -> Noise | None:
         """What equally calibrated groups of these sizes and scores would show."""
-        return envelope(sample, used, level, draws, seed)
+        return noise(sample, used, draws, seed)
 
 
 def calibration_band(sample: Sample, kind: Literal["plug_in", "cross_fitted"]) -> CalibrationBand:

@@ -1,12 +1,11 @@
-"""The noise envelope of a gap of calibration errors: what equally calibrated groups would show."""
+"""The noise of a gap of calibration errors: what equally calibrated groups would show."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import special
 
-from imgid_audit.core.result import Envelope
-from imgid_audit.metrics.base import Bools
+from imgid_audit.metrics.base import Bools, Noise
 from imgid_audit.metrics.rows import BINS
 from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.intervals import Floats
@@ -15,14 +14,14 @@ from imgid_audit.stats.resampling import stream
 
 SLOTS = BINS + 1
 DRAWS = 1000
-"""Draws where none are asked for: the envelope has no closed form."""
+"""Draws where none are asked for: the noise has no closed form."""
 
 MOST_ALIKE = 0.95
 """Largest correlation of outcomes within a bin that is simulated."""
 
 
-def envelope(sample: Sample, used: Bools, level: float, draws: int, seed: int) -> Envelope | None:
-    """Mean and `level` quantile of max - min of the debiased error over the `used` slices (slices,).
+def noise(sample: Sample, used: Bools, draws: int, seed: int) -> Noise | None:
+    """Draws of max - min of the debiased error over the `used` slices (slices,).
 
     All groups get one calibration: the logistic recalibration of their pooled rows (the scores
     themselves where it has no fit). Outcomes of each group and bin are drawn from it, binomial, or
@@ -40,9 +39,7 @@ def envelope(sample: Sample, used: Bools, level: float, draws: int, seed: int) -
         outcomes = _outcomes(generator, count[i], frequency[i], float(effect[i]), draws)
         value = np.maximum(sample.excess.replaced(i, scores[i] - outcomes).cross_fitted(), 0.0) / sample.n[i]
         lowest, highest = np.minimum(lowest, value), np.maximum(highest, value)
-    gap = highest - lowest
-    method = f"equally calibrated groups, {draws:,} draws of outcomes"
-    return Envelope(float(gap.mean()), float(np.quantile(gap, level)), level, method)
+    return Noise(highest - lowest, f"equally calibrated groups, {draws:,} draws of outcomes")
 
 
 def _pooled(sample: Sample, rows: Bools) -> Floats:

@@ -10,7 +10,8 @@ import numpy as np
 from imgid_audit.metrics.base import Better, Needs, unscored, where_zero
 from imgid_audit.metrics.rows import Rows
 from imgid_audit.metrics.sample import Sample
-from imgid_audit.stats.bands import StudentBand
+from imgid_audit.stats.bands import FLAT, Choice, StudentBand
+from imgid_audit.stats.gamma import GammaBand
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
 from imgid_audit.stats.methods import LOSS, method
@@ -21,7 +22,11 @@ MOST_LOSS = float(-np.log(np.finfo(np.float64).eps))
 
 @dataclass(frozen=True, slots=True)
 class LossMetric:
-    """The mean of `loss` (each row's, and its square), with a t interval, cluster-robust where there are subjects."""
+    """The mean of `loss` (each row's, and its square), with a gamma interval, cluster-robust where there are subjects.
+
+    The upper limit allows for half a row more of the worst kind: where a good model's loss is carried by few
+    bad rows, the t interval's upper limit was below the truth in up to 27 % of simulated draws for 5 %.
+    """
 
     name: str
     summary: str
@@ -33,6 +38,7 @@ class LossMetric:
     per_class: bool = False
     macro: bool = False
     needs: Needs = "scores"
+    mean_of_rows: bool = True
 
     @property
     def judged_as(self) -> str:
@@ -49,10 +55,14 @@ class LossMetric:
     def measure(self, sample: Sample) -> tuple[Measured, ...]:
         if not sample.has_scores:
             return unscored(self, sample)
-        value, error = sample.mean(*self.loss(sample.rows))
-        units = sample.sampled.astype(np.float64)
-        name = method(LOSS, "student", clustered=sample.units is not None).name
-        band = StudentBand(value, error, units, sample.unit_name, name, bounds=self._range(sample))
+        loss, squares = self.loss(sample.rows)
+        value, error = sample.mean(loss, squares)
+        units, (_, high) = sample.sampled.astype(np.float64), self._range(sample)
+        name = method(LOSS, "gamma", clustered=sample.units is not None).name
+        worst = self._worst_row(sample, loss, high) * self._alike(sample, squares, value, error)
+        gamma = GammaBand(value, error, worst / np.maximum(sample.n, 1), units, name, high)
+        flat = StudentBand(value, error, units, sample.unit_name, name, bounds=(0.0, high))
+        band = Choice(error > FLAT, gamma, flat)
         subjects = None if sample.units is None else sample.sampled
         reasons = where_zero(sample.n, "rows")
         return (
@@ -64,6 +74,29 @@ class LossMetric:
         loss, squares = self.loss(sample.rows)
         mean, _ = sample.mean(loss, squares)
         return np.asarray((loss - mean[sample.keys]) / sample.n[sample.keys])
+
+    def _worst_row(self, sample: Sample, loss: Floats, high: float) -> Floats:
+        """Half of what one more row of the worst kind costs, (slices,).
+
+        The worst kind is the bound, or for a loss without a practical one the worst seen, at least that of
+        a score of one in twice as many units.
+        """
+        if high < MOST_LOSS:
+            return np.full(sample.size, high / 2)
+        seen = np.zeros(sample.size)
+        np.maximum.at(seen, sample.keys, loss)
+        return np.asarray(np.maximum(seen, np.log(2.0 * np.maximum(sample.sampled, 1))) / 2)
+
+    def _alike(self, sample: Sample, squares: Floats, value: Floats, error: Floats) -> Floats:
+        """How many bad rows come together, (slices,): one and a half design effects, at most a subject's rows."""
+        n = sample.n.astype(np.float64)
+        if sample.units is None:
+            return np.ones(sample.size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            second = np.bincount(sample.keys, weights=squares, minlength=sample.size) / n
+            effect = error**2 * (n - 1) / (second - value**2)
+            most = np.maximum(n / sample.sampled, 1.0)
+        return np.clip(1.5 * np.where(np.isfinite(effect), effect, most), 1.0, most)
 
     def _range(self, sample: Sample) -> tuple[float, float]:
         """The bounds in this task."""

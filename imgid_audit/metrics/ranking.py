@@ -12,7 +12,8 @@ from imgid_audit.metrics.base import Better, Needs, absent, unscored
 from imgid_audit.metrics.sample import Counts, Sample
 from imgid_audit.stats import methods
 from imgid_audit.stats.auroc import Ranked, Runs, auroc, average_precision
-from imgid_audit.stats.bands import StudentBand
+from imgid_audit.stats.bands import StudentBand, Wider
+from imgid_audit.stats.gamma import GammaBand
 from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.measured import Measured
 from imgid_audit.stats.units import Units
@@ -26,6 +27,9 @@ class _Rank(Protocol):
 class RankingMetric:
     """A functional of the ranking with an asymptotic variance, limits on the logit scale.
 
+    The logit limits of a good ranking, whose missed area a few rows carry, put the lower one above the
+    truth in up to 15 % of simulated draws for 5 %, so they are widened to the gamma interval of that area, which
+    allows for `unseen` more units that are ranked worst.
     Degrees of freedom: the fewer of the subjects with and without rows of the class, less one.
     """
 
@@ -35,6 +39,7 @@ class RankingMetric:
     rank: _Rank
     quantity: str
     needs_negatives: bool
+    unseen: float
     better: Better = "higher"
     per_class: bool = True
     macro: bool = True
@@ -107,14 +112,11 @@ class RankingMetric:
         units: Counts,
     ) -> Measured:
         clustered = sample.units is not None
-        band = StudentBand(
-            ranked.value,
-            np.sqrt(ranked.variance),
-            units.astype(np.float64),
-            sample.unit_name,
-            methods.method(self.quantity, "influence", clustered=clustered).name,
-            logit=True,
-        )
+        error, size = np.sqrt(ranked.variance), units.astype(np.float64)
+        names = [methods.method(self.quantity, key, clustered=clustered).name for key in ("influence", "gamma")]
+        student = StudentBand(ranked.value, error, size, sample.unit_name, names[0], logit=True)
+        missed = GammaBand(ranked.value, error, self.unseen / np.maximum(size, 1.0), size, names[1], complement=True)
+        band = Wider(student, missed)
         held = units if clustered else None
         return Measured(self.name, class_name, sample.breakdown, band, reasons, sample.n, support, held, sample.sampled)
 
@@ -163,6 +165,7 @@ AUROC = RankingMetric(
     auroc,
     methods.AUROC,
     needs_negatives=True,
+    unseen=0.25,
 )
 AVERAGE_PRECISION = RankingMetric(
     "average_precision",
@@ -171,4 +174,5 @@ AVERAGE_PRECISION = RankingMetric(
     average_precision,
     methods.AVERAGE_PRECISION,
     needs_negatives=False,
+    unseen=0.5,
 )

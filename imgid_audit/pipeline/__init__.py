@@ -6,10 +6,9 @@
 the command line and the Python API call. Clock, git and seeds are read here, once.
 """
 
+from imgid_audit.pipeline.checking import CheckSummary, check
 from imgid_audit.pipeline.commands import (
-    CheckSummary,
     Outcome,
-    check,
     demo,
     evaluate,
     gate,

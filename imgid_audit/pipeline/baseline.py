@@ -94,8 +94,8 @@ def for_gate(
 ) -> Baseline | None:
     """The baseline of a gate beside the run's `decisions`: the one that the policy file `given` names, else the run's.
 
-    None where no rule needs one, or none is named. Raises `InputError` where it is gone or has other
-    rows than when the run was judged.
+    None where no rule needs one. Raises `InputError` where none is named, it is gone, or it has other rows
+    than when the run was judged.
     """
     opened = _of_gate(folder, result, policy, given)
     if opened is None:
@@ -109,14 +109,17 @@ def for_gate(
 
 
 def _of_gate(folder: RunFolder, result: AuditResult, policy: Policy, given: Path | None) -> Opened | None:
-    if not any(rule.kind == "max_drop" for rule in policy.rules):
+    drops = [index for index, rule in enumerate(policy.rules) if rule.kind == "max_drop"]
+    if not drops:
         return None
     task = result.evaluation.task
     if given is not None and policy.baseline is not None:
         return open_at(given.resolve().parent / Path(policy.baseline).expanduser(), policy.baseline, task)
     known = result.provenance.get("baseline")
     if known is None:
-        return None
+        source = folder.config if given is None else given
+        message = "needs `policy.baseline`, the folder of the run to compare with: the run was judged without one"
+        raise InputError(Problem(f"{source} [policy > rules > {index} > max_drop]", message) for index in drops)
     opened = open_at(Path(str(result.run.get("baseline", known["path"]))), str(known["path"]), task)
     if opened.cells != known["cells"]:
         message = f"{opened.path} has been evaluated anew since {folder.path} was judged: evaluate that again"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from imgid_audit.config import Config
@@ -57,21 +59,37 @@ def costs_of(config: Config, task: Task) -> Costs | None:
     return Costs(tuple(tuple(table[true].get(said, 0.0) for said in task.labels) for true in task.labels))
 
 
-def require_few_unpredicted(settings: PredictionsSettings, manifest: Manifest, predictions: Predictions) -> None:
-    """Raise `StoppedError` where more than ``predictions.max_failed`` of the brought rows that are audited failed.
+@dataclass(frozen=True, slots=True)
+class Unpredicted:
+    """Rows that an audit would speak of and that have no usable prediction.
 
-    Rows of the train split do not count: nothing in an audit rests on them.
+    `failed` of `audited` rows are without; `reasons` and `rows` say why and which, in words.
     """
+
+    failed: int
+    audited: int
+    reasons: str
+    rows: str
+
+
+def unpredicted(manifest: Manifest, predictions: Predictions) -> Unpredicted:
+    """The account of brought predictions. Rows of the train split do not count: no audit rests on them."""
     audited = (manifest.status != Status.EXCLUDED) & (manifest.split.codes != SPLITS.index("train"))
     failed = np.flatnonzero(audited & (predictions.status == Status.FAILED))
-    asked = manifest.size(audited)
-    if not asked or manifest.size(failed) <= settings.max_failed * asked:
-        return
-    # rows are told by number: an id may be a patient's
-    where = f"{rows_text(failed)}, " if manifest.count is None else ""
     reasons = " and ".join(dict.fromkeys(str(reason) for reason in predictions.reason[failed]))
+    # rows are told by number: an id may be a patient's
+    where = rows_text(failed) if manifest.count is None and len(failed) else ""
+    return Unpredicted(manifest.size(failed), manifest.size(audited), reasons, where)
+
+
+def require_few_unpredicted(settings: PredictionsSettings, manifest: Manifest, predictions: Predictions) -> None:
+    """Raise `StoppedError` where more than ``predictions.max_failed`` of the brought rows that are audited failed."""
+    lost = unpredicted(manifest, predictions)
+    if not lost.audited or lost.failed <= settings.max_failed * lost.audited:
+        return
+    where = f"{lost.rows}, " if lost.rows else ""
     raise StoppedError(
-        f"{manifest.size(failed)} of {asked} audited rows have no prediction, more than predictions.max_failed allows "
-        f"({settings.max_failed:g}): {where}{reasons}. "
+        f"{lost.failed} of {lost.audited} audited rows have no prediction, more than predictions.max_failed allows "
+        f"({settings.max_failed:g}): {where}{lost.reasons}. "
         f"Complete {settings.table}, or raise predictions.max_failed to go on without these rows"
     )

@@ -21,25 +21,34 @@ PUBLISHED = ("report.html", "report.pdf", "junit.xml", "tables/*.csv")
 
 
 def write_report(
-    job: Job, result: AuditResult, formats: Sequence[str] | None = None, images: WorstImages | None = None
-) -> tuple[Path, ...]:
-    """Write the config as run, provenance and the asked formats (default: the config's) into the run folder."""
+    job: Job,
+    result: AuditResult,
+    formats: Sequence[str] | None = None,
+    images: WorstImages | None = None,
+    *,
+    evaluated: bool = True,
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Write the config as run, provenance and the asked formats (default: the config's) into the run folder.
+
+    Returns what was written and what was removed: published files that are not written again show an
+    earlier audit. Where the audit is the stored one (`evaluated` is False) the others show it too and stay.
+    """
     job.progress.step("report")
     folder = job.folder
     atomic.write_text(folder.config, yaml.safe_dump(job.config.plain(), sort_keys=False, allow_unicode=True))
     atomic.write_json(folder.provenance, dict(result.provenance))
     files = save_result(result, folder.path, job.config.report.formats if formats is None else formats, images)
-    if result.privacy is not None:
-        _remove_others(folder.path, files)
-    return files
+    # where small cells are hidden, no file stays that was not made with this very result
+    stale = evaluated or result.privacy is not None
+    return files, _remove_others(folder.path, files) if stale else ()
 
 
-def _remove_others(folder: Path, written: Sequence[Path]) -> None:
-    """Remove published files that an earlier command left and this one did not write: they may show more."""
-    for pattern in PUBLISHED:
-        for path in folder.glob(pattern):
-            if path not in written:
-                path.unlink()
+def _remove_others(folder: Path, written: Sequence[Path]) -> tuple[Path, ...]:
+    """Remove the published files that an earlier command left and this one did not write; which they were."""
+    others = [path for pattern in PUBLISHED for path in sorted(folder.glob(pattern)) if path not in written]
+    for path in others:
+        path.unlink()
+    return tuple(others)
 
 
 def save_result(

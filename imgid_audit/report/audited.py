@@ -97,7 +97,7 @@ def operating_point(of: Facts) -> str:
     if point.low is not None and point.high is not None:
         told.append(f"were that split drawn again: {threshold_interval(point)}")
     aside = f" ({'; '.join(told)})" if told else ""
-    return f"positive where the score is at least {numbers.decimal(point.threshold, 4)}, {found}{aside}"
+    return f"positive where the score is {numbers.at_least(point.threshold)}, {found}{aside}"
 
 
 def reached(point: OperatingPoint, value: float) -> str:

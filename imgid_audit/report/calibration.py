@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from imgid_audit.core.result import Estimate, Recalibration, Undefined
 from imgid_audit.core.slices import Slice
+from imgid_audit.evaluation.recalibration import at_end
 from imgid_audit.metrics import METRICS
 from imgid_audit.metrics.base import Enveloped
 from imgid_audit.metrics.rows import BINS
@@ -79,12 +80,20 @@ def envelope_notes(facts: Facts, attribute: str) -> tuple[str, ...]:
 
 def recalibrated(found: Recalibration) -> str:
     """What was done to the scores, as a sentence or two."""
-    softer = "softer" if found.temperature > 1 else "sharper" if found.temperature < 1 else "no different"
+    rows = f"{numbers.plural(found.n, 'row')} of the {found.source} split"
+    if found.temperature == 1:
+        return (
+            f"Temperature scaling was asked for and had nothing to fit: no temperature lowers the log loss of {rows}, "
+            "so the temperature is 1 and scores are as they were."
+        )
+    softer = "softer" if found.temperature > 1 else "sharper"
+    why = f"which makes the log loss of {rows} smallest"
+    if at_end(found.temperature):
+        why = f"an end of the range that was searched: the minimum of the log loss of {rows} was not reached"
     return (
         f"Scores were recalibrated before anything was decided: the softmax of log scores over the temperature "
-        f"{numbers.decimal(found.temperature)} ({softer} scores, the same top labels), which makes the log loss of "
-        f"{numbers.plural(found.n, 'row')} of the {found.source} split smallest. Every number of this report is of the "
-        "recalibrated scores."
+        f"{numbers.decimal(found.temperature)} ({softer} scores, the same top labels), {why}. Every number of this "
+        "report is of the recalibrated scores."
     )
 
 

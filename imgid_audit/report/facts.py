@@ -40,6 +40,22 @@ class WorstImages:
     errors: int
 
 
+def rules_by_id(result: AuditResult) -> Mapping[str, Mapping[str, Any]]:
+    """The policy's rules by the id of their verdict; a rule that the settings do not hold is left out.
+
+    Verdicts stand in the order of the rules, so a rule whose id was left to its default is known
+    by its place.
+    """
+    policy = result.settings.get("policy") or {}
+    rules = tuple(policy.get("rules") or ())
+    verdicts = result.evaluation.verdicts
+    named = {str(rule["id"]): rule for rule in rules if rule.get("id") is not None}
+    if len(rules) == len(verdicts):
+        placed = zip(verdicts, rules, strict=True)
+        named = {**{v.rule: rule for v, rule in placed if rule.get("id") is None}, **named}
+    return named
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
     """The result with an index of its estimates, the date that the report bears, and pictures."""
@@ -102,10 +118,18 @@ class Facts:
         """Gaps over one attribute or intersection (names joined by ``*``)."""
         return tuple(g for g in self.result.evaluation.gaps if g.attribute == attribute and g.kind == kind)
 
-    def size(self, of: Slice | None) -> str:
-        """``n = 128`` of a group; '' where it was not estimated."""
-        n = None if of is None else self.rows.get(of)
-        return "" if n is None else f"n{numbers.NBSP}={numbers.NBSP}{numbers.count(n)}"
+    def size(self, of: Slice | None, series: Series) -> str:
+        """``n = 128 that count``: rows of a group that a metric counts, as verdicts say it; '' where none is known.
+
+        A criterion of several metrics has no such number: then ``n = 300 rows``.
+        """
+        if of is None:
+            return ""
+        counted = (words.COMPARED.get(series[0], series[0]), series[1])
+        n, what = next((e.support for e in self.estimates(counted, of.attributes) if e.slice == of), None), "that count"
+        if n is None:
+            n, what = self.rows.get(of), "rows"
+        return "" if n is None else f"n{numbers.NBSP}={numbers.NBSP}{numbers.count(n)} {what}"
 
     def say(self, series: Series) -> str:
         """The series in words."""
@@ -113,19 +137,8 @@ class Facts:
 
     @property
     def rules(self) -> Mapping[str, Mapping[str, Any]]:
-        """The policy's rules by the id of their verdict; a rule that the settings do not hold is left out.
-
-        Verdicts stand in the order of the rules, so a rule whose id was left to its default is known
-        by its place.
-        """
-        policy = self.result.settings.get("policy") or {}
-        rules = tuple(policy.get("rules") or ())
-        verdicts = self.result.evaluation.verdicts
-        named = {str(rule["id"]): rule for rule in rules if rule.get("id") is not None}
-        if len(rules) == len(verdicts):
-            placed = zip(verdicts, rules, strict=True)
-            named = {**{v.rule: rule for v, rule in placed if rule.get("id") is None}, **named}
-        return named
+        """The policy's rules by the id of their verdict, as `rules_by_id` finds them."""
+        return rules_by_id(self.result)
 
     @property
     def unit_of_sampling(self) -> str:

@@ -7,6 +7,8 @@ is never printed as a smaller one. Numbers are rounded half to even from their e
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from datetime import date as calendar_date
@@ -18,6 +20,9 @@ from imgid_audit.core.result import Interval, Undefined
 NBSP = "\u00a0"
 THIN = "\u202f"
 MINUS = "\u2212"
+
+FEWER_DIGITS = 5
+"""A number with so many digits fewer than the next one was meant; the next one was not."""
 
 Unit = Literal["percent", "decimal"]
 """How a metric's values are printed: rates as percentages, scores as plain decimals."""
@@ -53,6 +58,21 @@ def percent(value: float, digits: int = 1) -> str:
 def decimal(value: float, digits: int = 3) -> str:
     """A score, a loss or a ratio as ``0.873``; 0 and 1 are printed bare where they are exact."""
     return _fixed(Decimal(value), digits, (0, 1))
+
+
+def at_least(threshold: float, digits: int = 4) -> str:
+    """``at least 0.4213``; ``above 0.5`` for the next number above one with few digits.
+
+    That is the threshold that calls a highest score of 0.5 negative; rounded, it would say the opposite.
+    A number in float32, as models give them, counts as one with few digits.
+    """
+    below = math.nextafter(threshold, -math.inf)
+    rounder = len(repr(below)) + FEWER_DIGITS <= len(repr(threshold)) or (_single(below) and not _single(threshold))
+    return f"above {decimal(below, digits)}" if rounder else f"at least {decimal(threshold, digits)}"
+
+
+def _single(value: float) -> bool:
+    return bool(struct.unpack("f", struct.pack("f", value))[0] == value)
 
 
 def metric_value(value: float | Undefined, unit: Unit, digits: int | None = None) -> str:

@@ -17,6 +17,9 @@ T = TypeVar("T")
 FORESTS = 3
 """Metrics that get a forest plot; those that a rule names come first."""
 
+P_VALUES = "p: that all groups are equal, not that these two are; adjusted for all the gaps of the audit (Holm)."
+"""What the p-value beside the best and the worst group of a gap is."""
+
 GRID_COLUMNS = 3
 """Metrics side by side in a grid that still fits a printed page."""
 
@@ -144,7 +147,8 @@ def gap_table(
         f"{numbers.level(g.interval.level)} {g.interval.method}" for g in (*gaps, *ratios) if g.interval is not None
     )
     notes = (f"Intervals hold for all compared groups at once: {'; '.join(methods)}.",) if methods else ()
-    return Table(caption, columns, rows, notes, kind="gaps")
+    tested = any(g.p_adjusted is not None for g in gaps)
+    return Table(caption, columns, rows, (*notes, P_VALUES) if tested else notes, kind="gaps")
 
 
 def _gap_row(facts: Facts, gap: Gap, ratio: Gap | None, title: str) -> tuple[Cell, ...]:
@@ -155,8 +159,8 @@ def _gap_row(facts: Facts, gap: Gap, ratio: Gap | None, title: str) -> tuple[Cel
         name(words.sentence(title)),
         _gap_cell(gap),
         Cell("–", "number") if ratio is None else _gap_cell(ratio),
-        Cell(words.group(gap.best), detail=facts.size(gap.best)),
-        Cell(words.group(gap.worst), detail=facts.size(gap.worst)),
+        Cell(words.group(gap.best), detail=facts.size(gap.best, (gap.metric, gap.class_name))),
+        Cell(words.group(gap.worst), detail=facts.size(gap.worst, (gap.metric, gap.class_name))),
         p,
     )
 

@@ -26,6 +26,7 @@ from imgid_audit.core.result import (
 )
 from imgid_audit.core.slices import Slice
 from imgid_audit.report import words
+from imgid_audit.report.facts import rules_by_id
 
 MOST_SLICES = 400
 """Slices of a hidden intersection that are listed as hidden; of a larger one none is."""
@@ -74,6 +75,11 @@ def reason(hiding: Privacy) -> str:
     return f"hidden to protect groups with cells below {hiding.min_cell} rows"
 
 
+def drop_reason(hiding: Privacy) -> str:
+    """Why a rule that compares with an earlier run has no numbers, over all rows too."""
+    return f"hidden: a change since another run is never published where cells below {hiding.min_cell} rows are hidden"
+
+
 def _name(of: Slice) -> str:
     return "*".join(of.attributes)
 
@@ -86,11 +92,14 @@ def _evaluation(result: AuditResult, hiding: Privacy) -> Evaluation:
     found = result.evaluation
     gone = frozenset(hiding.suppressed)
     curves = gone | frozenset(hiding.curves)
+    drops = {rule for rule, asked in rules_by_id(result).items() if words.rule_kind(asked) == "max_drop"}
     return replace(
         found,
         estimates=_estimates(result, hiding),
         gaps=tuple(_gap(gap, hiding) if gap.attribute in gone else gap for gap in found.gaps),
-        verdicts=tuple(_verdict(one, hiding) if one.rule in hiding.rules else one for one in found.verdicts),
+        verdicts=tuple(
+            _verdict(one, hiding, drop=one.rule in drops) if one.rule in hiding.rules else one for one in found.verdicts
+        ),
         confusion=np.zeros((0, 0), dtype=np.int64) if hiding.confusion else found.confusion,
         reliability=tuple(curve for curve in found.reliability if _name(curve.slice) not in curves),
         calibration=_recalibration(found.calibration, gone),
@@ -142,9 +151,9 @@ def _gap(gap: Gap, hiding: Privacy) -> Gap:
     return Gap(gap.metric, gap.class_name, gap.attribute, gap.kind, _hidden(hiding), None, None, None, None, None)
 
 
-def _verdict(verdict: Verdict, hiding: Privacy) -> Verdict:
+def _verdict(verdict: Verdict, hiding: Privacy, *, drop: bool) -> Verdict:
     """Made anew, as all that is hidden: a field that comes later is left out until it is known to be harmless."""
-    said = f"the numbers are {reason(hiding)}"
+    said = f"the numbers are {drop_reason(hiding) if drop else reason(hiding)}"
     return Verdict(
         verdict.rule, verdict.status, said, None, None, None, verdict.tolerance, None, None, waiver=verdict.waiver
     )

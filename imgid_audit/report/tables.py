@@ -80,15 +80,17 @@ def forest(
     with_subjects = any(e.subjects is not None for e in shown)
     rows = []
     for estimate in shown:
-        row = [name(label(estimate)), count_cell(estimate.n), count_cell(estimate.support)]
+        # what is read first stands first: a phone shows the columns on the left
+        row = [name(label(estimate)), *value_cells(estimate, unit, methods)]
+        row += [count_cell(estimate.n), count_cell(estimate.support)]
         if with_subjects:
             row.append(subjects_cell(estimate))
-        row += [*value_cells(estimate, unit, methods), _plot(estimate, unit, axis, centre)]
-        rows.append(tuple(row))
-    columns = [Column(first, "name"), Column("n", "number"), Column("Support", "number")]
+        rows.append((*row, _plot(estimate, unit, axis, centre)))
+    columns = [Column(first, "name"), Column("Estimate", "number"), Column("Interval", "interval")]
+    columns += [Column("n", "number"), Column("Support", "number")]
     if with_subjects:
         columns.append(Column("Subjects", "number"))
-    columns += [Column("Estimate", "number"), Column("Interval", "interval"), Column("", "plot", axis)]
+    columns.append(Column("", "plot", axis))
     line = () if centre is None or axis is None else (f"Dashed line: all rows, {numbers.metric_value(centre, unit)}.",)
     return Table(caption, tuple(columns), tuple(rows), (*line, *methods.notes, *left_out), heading, "forest")
 

@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from imgid_audit.core.slices import Slice
+from imgid_audit.evaluation.wording import spoken
 from imgid_audit.metrics import METRICS
 from imgid_audit.report import numbers
 from imgid_audit.report.blocks import StatusKind
 from imgid_audit.report.numbers import Unit
-
-SPELLINGS = {"auroc": "AUROC", "ece": "ECE", "f1": "F1", "brier": "Brier"}
-"""Words of metric names that are not written in small letters."""
-
-WHOLE = {"ece_debiased": "debiased ECE"}
-"""Metrics whose names are not told word by word."""
 
 COMPOSITES = {
     "equalized_odds": "the larger of the gaps in recall and in false positive rate",
@@ -24,6 +19,19 @@ COMPOSITES = {
     "equal_opportunity": "the gap in recall",
     "predictive_parity": "the gap in precision",
 }
+
+COMPARED = {
+    "demographic_parity": "selection_rate",
+    "equal_opportunity": "recall",
+    "predictive_parity": "precision",
+}
+"""The metric whose lowest and highest value these criteria compare."""
+
+BOTH = {
+    "equalized_odds": "The lower of the ratios (lowest to highest group) of recall and of false positive rate",
+    "equalized_odds_mean": "The mean of the ratios (lowest to highest group) of recall and of false positive rate",
+}
+"""What a ratio of these criteria is."""
 
 STATUS_WORDS = {
     "pass": "Met",
@@ -62,9 +70,7 @@ RULE_KINDS = ("max_gap", "min_value", "max_value", "min_ratio", "max_drop")
 
 def metric(name: str) -> str:
     """A metric's name within a sentence: ``false positive rate``, ``AUROC``."""
-    if name in WHOLE:
-        return WHOLE[name]
-    return " ".join(SPELLINGS.get(word, word) for word in name.split("_"))
+    return spoken(name)
 
 
 def series(name: str, class_name: str | None, *, multiclass: bool) -> str:
@@ -118,6 +124,7 @@ def rule(settings: Mapping[str, Any], *, multiclass: bool) -> str:
     """A rule of the policy as a requirement in plain words."""
     kind = rule_kind(settings)
     name = str(settings["metric"])
+    name = COMPARED.get(name, name) if kind == "min_ratio" else name
     bound = rule_bound(settings)
     across = settings.get("across") or ()
     names = (across,) if isinstance(across, str) else tuple(across)
@@ -135,6 +142,8 @@ def rule(settings: Mapping[str, Any], *, multiclass: bool) -> str:
             f"{numbers.setting(round(bound * 100, 9))} points" if unit(name) == "percent" else numbers.setting(bound)
         )
         return f"The gap in {subject} between groups of {where} is at most {tolerated}{but}."
+    if kind == "min_ratio" and name in BOTH:
+        return f"{BOTH[name]} across {where} is at least {numbers.setting(bound)}{but}."
     if kind == "min_ratio":
         return f"The lowest {subject} is at least {numbers.setting(bound)} times the highest across {where}{but}."
     place = f" in every group of {where}" if where else " over all rows"

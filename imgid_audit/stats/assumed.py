@@ -21,8 +21,8 @@ from imgid_audit.stats.verdicts import PAIRED, Judgement, Part, Requirement, jud
 PLENTY = 400
 """One or two slices with at least as many effective rows each are not shrunk."""
 
-TOUCHING = 0.025
-"""An observed quantity this near to the tolerance, in standard errors, would take 10,000 times the sample."""
+TOUCHING = 0.08
+"""An observed quantity this near to the tolerance, in standard errors, would take 1,000 times the sample."""
 
 Truth = tuple[Floats, ...]
 

@@ -32,6 +32,10 @@ Methods = tuple[str, ...]
 Mask = NDArray[np.bool_]
 
 
+FLAT = 1e-12
+"""A standard error up to this is none: the closed form of a share takes over."""
+
+
 class Band(Protocol):
     """What every band answers; arrays have shape (slices,)."""
 
@@ -156,7 +160,7 @@ class StudentBand:
         return np.maximum(self.units - 1, 1.0)
 
     def _degenerate(self) -> Mask:
-        flat = ~(self.error > 1e-12)
+        flat = ~(self.error > FLAT)
         if self.logit:
             flat |= (self.value <= self.bounds[0]) | (self.value >= self.bounds[1])
         return flat

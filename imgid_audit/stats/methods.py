@@ -88,6 +88,9 @@ _EXACT = "Clopper & Pearson 1934, Biometrika 26:404"
 _SURVEY = "Korn & Graubard 1998, Surv. Methodol. 24:193; Dean & Pagano 2015, J. Surv. Stat. Methodol. 3:484"
 _MOVER = "Zou & Donner 2008, Stat. Med. 27:1693"
 _MOVER_R = "Donner & Zou 2012, Stat. Methods Med. Res. 21:347"
+_WORSE = "the wider of it and the logit limits"
+_GAMMA = "Fay & Feuer 1997, Stat. Med. 16:791"
+_GAMMA_BAND = "imgid_audit.stats.gamma:GammaBand"
 _INFLUENCE = "delta method with influence functions, Deville 1999, Surv. Methodol. 25:193"
 _CROSS = "cross-fitting, Berta et al. 2026, arXiv 2602.24230"
 
@@ -124,6 +127,8 @@ METHODS = (
         MEAN, "bootstrap", "subjects", _REQUESTED,
         "bootstrap over subjects", _EFRON, f"{_S}.bootstrap:BootstrapBand",
     ),
+    Method(AUROC, "gamma", "rows", _WORSE, "gamma interval of the missed area", _GAMMA, _GAMMA_BAND),
+    Method(AUROC, "gamma", "subjects", _WORSE, "gamma interval of the missed area by subject", _GAMMA, _GAMMA_BAND),
     Method(
         AUROC, "influence", "rows", "default",
         "DeLong, logit scale", "DeLong et al. 1988, Biometrics 44:837", f"{_S}.auroc:auroc",
@@ -131,6 +136,11 @@ METHODS = (
     Method(
         AUROC, "influence", "subjects", "default",
         "clustered DeLong, logit scale", "Obuchowski 1997, Biometrics 53:567", f"{_S}.auroc:auroc",
+    ),
+    Method(AVERAGE_PRECISION, "gamma", "rows", _WORSE, "gamma interval of the missed area", _GAMMA, _GAMMA_BAND),
+    Method(
+        AVERAGE_PRECISION, "gamma", "subjects", _WORSE,
+        "gamma interval of the missed area by subject", _GAMMA, _GAMMA_BAND,
     ),
     Method(
         AVERAGE_PRECISION, "influence", "rows", "default",
@@ -140,10 +150,10 @@ METHODS = (
         AVERAGE_PRECISION, "influence", "subjects", "default",
         "clustered linearised, logit scale", _INFLUENCE, f"{_S}.auroc:average_precision",
     ),
-    Method(LOSS, "student", "rows", "default", "t interval of the mean", "Student 1908, Biometrika 6:1", _BAND),
+    Method(LOSS, "gamma", "rows", "default", "gamma interval of the mean", _GAMMA, _GAMMA_BAND),
     Method(
-        LOSS, "student", "subjects", "default",
-        "t interval of the mean by subject", "ratio estimator, Cochran 1977, section 11", _BAND,
+        LOSS, "gamma", "subjects", "default",
+        "gamma interval of the mean by subject", f"{_GAMMA}; ratio estimator, Cochran 1977, section 11", _GAMMA_BAND,
     ),
     Method(
         CALIBRATION, "cross_fitted", "rows", "default",
@@ -185,12 +195,18 @@ METHODS = (
     ),
     Method(
         GAP, "equality", "either", "p-value that all levels are equal, adjusted over the audit (Holm 1979)",
-        "Pearson's chi-square on effective counts, or Wald's", "Rao & Scott 1987, Ann. Stat. 15:385",
+        "Pearson's chi-square on effective counts, or Welch's test",
+        "Rao & Scott 1987, Ann. Stat. 15:385; Welch 1951, Biometrika 38:330",
         f"{_S}.hypotheses:equality",
     ),
     Method(
         GAP, "envelope", "either", "what equal groups of these sizes would show: 2,000 draws at the pooled value",
         "equal groups, normal draws", "simulation under equality", f"{_S}.envelope:envelope",
+    ),
+    Method(
+        GAP, "outcomes", "either", "calibration errors: envelope and p-value are of the same draws of outcomes",
+        "equally calibrated groups", "Monte-Carlo test, Davison & Hinkley 1997, section 4.2",
+        "imgid_audit.metrics.calibration_envelope:noise",
     ),
     Method(
         BOUND, "clopper_pearson", "either", "min and max rules on a proportion: either side holds by itself",

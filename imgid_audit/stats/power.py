@@ -19,7 +19,7 @@ from imgid_audit.stats.intervals import Bounds, Floats
 from imgid_audit.stats.verdicts import Part, Requirement, Status, compare
 
 POWER = 0.8
-MOST = 1e4
+MOST = 1e3
 """Largest growth of a sample that is realistic to name."""
 
 DRAWS = 400
@@ -29,17 +29,29 @@ PAIR_BUDGET = 4_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Growth:
-    """A rule settles as `towards` once the `limiting` slices are `factor` times as large.
+    """A rule settles as `towards` once the `limiting` slices have grown by `sizes(factor)`.
 
-    `low` and `high` are the factors were the rates one standard error further from the tolerance, or
-    nearer to it. None: even `MOST` times the sample settles it in fewer than `POWER` of studies.
+    `factor` is that of the least precise slice, `weight` (slices,) the variance of each one's value as a
+    share of that slice's: what is precise already need not grow. `low` and `high` are the factors were
+    the rates one standard error further from the tolerance, or nearer to it. None: even `MOST` times
+    the sample settles it in fewer than `POWER` of studies.
     """
 
     towards: Status
     limiting: Mask
+    weight: Floats
     factor: float | None
     low: float | None
     high: float | None
+
+    def sizes(self, factor: float) -> Floats:
+        """How many times as large each slice must be, (slices,), 1 or more."""
+        return grown(self.limiting, self.weight, factor)
+
+
+def grown(limiting: Mask, weight: Floats, factor: float) -> Floats:
+    """How many times as large each slice must be for all to have the variance of the least precise one / `factor`."""
+    return np.where(limiting, np.maximum(1.0, weight * factor), 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +85,7 @@ class Moved:
 
 
 def growth_needed(parts: tuple[Part, ...], asked: Requirement, truth: Truth | None = None) -> Growth:
-    """By which factor the limiting slices must grow, all alike, design effects kept.
+    """By how much the limiting slices must grow, to one common precision, design effects kept.
 
     - `truth`: the assumed value of every slice, an array (slices,) a part; default: what `assume`
       makes of the observed ones
@@ -83,20 +95,22 @@ def growth_needed(parts: tuple[Part, ...], asked: Requirement, truth: Truth | No
     """
     found = Assumed(truth, truth, truth) if truth is not None else assume(parts, asked)
     wanted: Status = "pass" if asked.inside(quantity(parts, asked, found.middle)) else "fail"
-    limiting = _limiting(parts, asked, found.middle, wanted)
-    factor = _smallest(parts, asked, found.middle, wanted, limiting)
+    search = _Search(parts, asked, wanted, _limiting(parts, asked, found.middle, wanted))
+    factor = search.smallest(found.middle)
     if factor is None and wanted == "pass":
         # each of the others would pass by itself, and all of them together seldom do
-        limiting = np.asarray(np.logical_or.reduce([part.used for part in parts]))
-        factor = _smallest(parts, asked, found.middle, wanted, limiting)
+        search = replace(search, limiting=np.asarray(np.logical_or.reduce([part.used for part in parts])))
+        factor = search.smallest(found.middle)
     if truth is None and on_tolerance(parts, asked):
         factor = None
-    if truth is not None or factor is None:
-        return Growth(wanted, limiting, factor, factor, factor)
-    factor = max(factor, _as_observed(parts, asked, wanted, limiting))
-    ends = [factor, *(_smallest(parts, asked, end, wanted, limiting) for end in (found.smaller, found.larger))]
-    known = [one for one in ends if one is not None]
-    return Growth(wanted, limiting, factor, min(known, default=None), None if None in ends else max(known))
+    known: list[float | None] = [factor]
+    if truth is None and factor is not None:
+        factor = max(factor, search.as_observed())
+        seen = tuple(part.band.value for part in parts)
+        known = [factor, *(search.smallest(end) for end in (found.smaller, found.larger, seen))]
+    ends = [one for one in known if one is not None]
+    high = None if None in known else max(ends)
+    return Growth(wanted, search.limiting, search.weight, factor, min(ends, default=None), high)
 
 
 def chance(parts: tuple[Part, ...], asked: Requirement, truth: Truth, factor: Floats, wanted: Status) -> float:
@@ -162,29 +176,47 @@ def _limiting(parts: tuple[Part, ...], asked: Requirement, truth: Truth, wanted:
     return mask
 
 
-def _smallest(
-    parts: tuple[Part, ...], asked: Requirement, truth: Truth, wanted: Status, limiting: Mask
-) -> float | None:
-    """The smallest factor in [1, MOST] with enough power, to 2 %; None where there is none."""
-    on_its_side = asked.inside(quantity(parts, asked, truth)) == (wanted == "pass")
-    if not on_its_side:
-        return None
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """The search of a factor at which the parts answer `wanted`, growing the `limiting` slices."""
 
-    def settled(factor: float) -> bool:
-        return chance(parts, asked, truth, np.where(limiting, factor, 1.0), wanted) >= POWER
+    parts: tuple[Part, ...]
+    asked: Requirement
+    wanted: Status
+    limiting: Mask
 
-    return _bisect(settled)
+    @property
+    def weight(self) -> Floats:
+        """Variance of each limiting slice as a share of the largest, (slices,); of several parts the larger."""
+        shares = []
+        for part in self.parts:
+            variance = np.where(self.limiting & part.used, part.band.standard_error() ** 2, 0.0)
+            shares.append(variance / max(float(variance.max()), 1e-300))
+        return np.asarray(np.maximum.reduce(shares))
 
+    def smallest(self, truth: Truth) -> float | None:
+        """The smallest factor in [1, MOST] with enough power, to 2 %; None where there is none."""
+        if self.asked.inside(quantity(self.parts, self.asked, truth)) != (self.wanted == "pass"):
+            return None
+        weight = self.weight
 
-def _as_observed(parts: tuple[Part, ...], asked: Requirement, wanted: Status, limiting: Mask) -> float:
-    """The factor at which the observed rates themselves, were they seen again, give the answer; 1 where none does."""
+        def settled(factor: float) -> bool:
+            sizes = grown(self.limiting, weight, factor)
+            return chance(self.parts, self.asked, truth, sizes, self.wanted) >= POWER
 
-    def settled(factor: float) -> bool:
-        growth = np.where(limiting, factor, 1.0)
-        passes, fails = outcomes(tuple(replace(part, band=part.band.scaled(growth)) for part in parts), asked)
-        return bool(fails if wanted == "fail" else passes & ~fails)
+        return _bisect(settled)
 
-    return _bisect(settled) or 1.0
+    def as_observed(self) -> float:
+        """The factor at which the observed rates, were they seen again, give the answer; 1 where none does."""
+        weight = self.weight
+
+        def settled(factor: float) -> bool:
+            sizes = grown(self.limiting, weight, factor)
+            again = tuple(replace(part, band=part.band.scaled(sizes)) for part in self.parts)
+            passes, fails = outcomes(again, self.asked)
+            return bool(fails if self.wanted == "fail" else passes & ~fails)
+
+        return _bisect(settled) or 1.0
 
 
 def _bisect(settled: Callable[[float], bool]) -> float | None:

@@ -58,7 +58,7 @@ def opened(browser: Browser, path: Path, width: int = 1280, **options: Any) -> t
 
 
 FOREST = "table.forest:has(thead th:nth-child(5))"
-"""A forest of groups: group, n, ..., value; that of gaps has fewer columns."""
+"""A forest of groups: group, value, interval, n, ...; that of gaps has fewer columns."""
 
 
 def column(page: Page, index: int) -> list[str]:
@@ -80,11 +80,11 @@ def test_nothing_is_asked_for_nothing_complains_and_the_page_fits(
 def test_columns_sort_both_ways_with_the_undefined_last(browser: Browser, folder: Path) -> None:
     page, heard = opened(browser, folder / "audit.html")
     first = page.locator("section#groups .panel").nth(2).locator(FOREST).first
-    head = first.locator("thead th").nth(4)
+    head = first.locator("thead th").nth(1)
     assert head.get_attribute("aria-sort") is None
 
     def values() -> list[str]:
-        return first.locator("tbody tr > :nth-child(5)").all_text_contents()
+        return first.locator("tbody tr > :nth-child(2)").all_text_contents()
 
     before = values()
     assert before[-1] == "undefined"
@@ -105,10 +105,21 @@ def test_columns_sort_both_ways_with_the_undefined_last(browser: Browser, folder
     page.context.close()
 
 
+def test_a_phone_shows_estimate_and_interval_without_scrolling(browser: Browser, folder: Path) -> None:
+    page, _ = opened(browser, folder / "audit.html", 390)
+    first = page.locator("section#groups").locator(FOREST).first
+    for cell, title in ((2, "Estimate"), (3, "Interval")):
+        assert first.locator(f"thead th:nth-child({cell})").inner_text() == title
+        box = first.locator(f"tbody tr:first-child > :nth-child({cell})").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390
+    page.context.close()
+
+
 def test_counts_sort_as_numbers(browser: Browser, folder: Path) -> None:
     page, _ = opened(browser, folder / "audit.html")
-    page.locator(FOREST).first.locator("thead th").nth(1).locator("button").click()
-    counts = [int(text.replace("\u202f", "")) for text in column(page, 2)]
+    page.locator(FOREST).first.locator("thead th").nth(3).locator("button").click()
+    counts = [int(text.replace("\u202f", "")) for text in column(page, 4)]
     assert counts == sorted(counts)
     page.context.close()
 

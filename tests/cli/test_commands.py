@@ -60,6 +60,12 @@ def test_help_names_every_command_and_exit_code() -> None:
         assert code in " ".join(text.split())
 
 
+def test_no_summary_of_a_command_is_cut_off() -> None:
+    listed = invoke("--help").stdout.partition("Commands:")[2]
+    assert "..." not in listed
+    assert "…" not in listed
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str) -> None:
     done = invoke(command, "--help")

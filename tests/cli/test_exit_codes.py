@@ -142,7 +142,7 @@ def test_verdicts_are_told_in_words(fake: FakePipeline, config: Path) -> None:
         "PASS           ok: well inside",
         "FAIL           gap: far outside",
         "INCONCLUSIVE   few: too few",
-        "               to settle it: 40 more of f",
+        "               to settle it: 40 more images of f",
         "NOT EVALUATED  none: no scores",
         "rules: 1 pass, 1 fail, 1 inconclusive, 1 not evaluated",
         str(Path("run/report.html")),

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from imgid_audit.cli.terminal import progress
+from imgid_audit.cli.terminal import needed_text, progress
 
 
 class Terminal(io.StringIO):
@@ -43,3 +43,10 @@ def test_nothing_when_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", terminal)
     work(quiet=True)
     assert terminal.getvalue() == ""
+
+
+def test_what_is_needed_is_told_with_its_unit() -> None:
+    assert needed_text({"F": 40, "M": 1}, {"F": (25, 90)}, "subject") == (
+        "to settle it: 40 (25 to 90) more subjects of F, 1 more subject of M"
+    )
+    assert needed_text({"F": 7}, {"F": (7, None)}, "image") == "to settle it: 7 (7 or more) more images of F"

@@ -42,6 +42,15 @@ def on_logit_scale(value: float, error: float, df: int) -> tuple[float, float]:
     return 1 / (1 + np.exp(half - centre)), 1 / (1 + np.exp(-half - centre))
 
 
+def fay_feuer(mean: float, error: float, worst: float, units: int) -> tuple[float, float]:
+    """Limits of a mean from SciPy's gamma distribution; the error has Student's quantile."""
+    tail = (1 - LEVEL) / 2
+    variance = (error * stats.t.ppf(1 - tail, max(units - 1, 1)) / stats.norm.ppf(1 - tail)) ** 2
+    more, spread = mean + worst, variance + worst**2
+    low = stats.gamma.ppf(tail, mean**2 / variance, scale=variance / mean)
+    return float(low), float(stats.gamma.ppf(1 - tail, more**2 / spread, scale=spread / more))
+
+
 @pytest.mark.parametrize("digits", [None, 1])
 @pytest.mark.parametrize("seed", range(3))
 def test_auroc_of_independent_rows_is_delongs(random_decisions: Make, seed: int, digits: int | None) -> None:
@@ -50,7 +59,9 @@ def test_auroc_of_independent_rows_is_delongs(random_decisions: Make, seed: int,
         score, positive = data.scores[rows, 1], data.label[rows] == 1
         error = np.sqrt(delong_variance(score, positive))
         fewer = min(int(positive.sum()), int((~positive).sum()))
-        agrees(one, *on_logit_scale(one.value, error, fewer - 1))
+        low, high = on_logit_scale(one.value, error, fewer - 1)
+        least, most = fay_feuer(1 - one.value, error, 0.25 / fewer, fewer)
+        agrees(one, min(low, 1 - most), max(high, 1 - least))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -60,18 +71,21 @@ def test_auroc_with_subjects_is_obuchowskis(random_decisions: Make, seed: int) -
         score, positive, subject = data.scores[rows, 1], data.label[rows] == 1, data.subject.codes[rows]
         error = np.sqrt(obuchowski_variance(score, positive, subject))
         fewer = min(len(np.unique(subject[positive])), len(np.unique(subject[~positive])))
-        agrees(one, *on_logit_scale(one.value, error, fewer - 1))
+        low, high = on_logit_scale(one.value, error, fewer - 1)
+        least, most = fay_feuer(1 - one.value, error, 0.25 / fewer, fewer)
+        agrees(one, min(low, 1 - most), max(high, 1 - least))
 
 
 @pytest.mark.parametrize("metric", ["brier", "log_loss"])
-def test_mean_losses_have_students_interval(random_decisions: Make, metric: str) -> None:
+def test_mean_losses_have_the_gamma_interval(random_decisions: Make, metric: str) -> None:
     data = random_decisions(n=250)
     score, positive = data.scores[:, 1], data.label == 1
     with np.errstate(divide="ignore"):
         loss = (score - positive) ** 2 if metric == "brier" else -np.log(np.where(positive, score, 1 - score))
     for one, rows in slices(data, metric):
         part = loss[rows]
-        agrees(one, *stats.t.interval(LEVEL, len(part) - 1, part.mean(), stats.sem(part)), tolerance=1e-9)
+        worst = 1.0 if metric == "brier" else max(part.max(), np.log(2 * len(part)))
+        agrees(one, *fay_feuer(part.mean(), stats.sem(part), worst / 2 / len(part), len(part)), tolerance=1e-9)
 
 
 def test_f1_is_wilsons_interval_of_the_jaccard_index_transformed(random_decisions: Make) -> None:

@@ -71,6 +71,13 @@ def test_rows_without_a_prediction_stay_without() -> None:
     assert_allclose(scores[1], [0.2, 0.8])
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_where_no_temperature_helps_it_is_1(classes: int) -> None:
+    """Equal scores stay equal at any temperature, and those of one label in two at a half are the best there are."""
+    label = (np.arange(60) % classes).astype(np.int32)
+    assert fit_temperature(label, np.full((60, classes), 1 / classes)) == 1.0
+
+
 def test_a_perfect_validation_split_stops_at_the_end_of_the_range() -> None:
     label = np.array([0, 1, 0, 1], dtype=np.int32)
     scores = np.where(label[:, None] == [0, 1], 0.7, 0.3)

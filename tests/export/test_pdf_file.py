@@ -126,6 +126,26 @@ def test_nothing_leaves_the_page() -> None:
             assert 20 <= top <= bottom <= height - 20
 
 
+def test_words_are_broken_only_where_they_are_long() -> None:
+    """On paper a first column is narrow: `south` and `undefined` stand whole, a name of 40 letters need not."""
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed: broken words were not looked for")
+    long = "a_level_that_is_longer_than_twenty_letters"
+    cameras = {"camera": (260, 0.95), "interdisciplinary": (180, 0.91), long: (70, 0.74), "(missing)": (9, 0.9)}
+    regions = {"south": (250, 0.9), "north": (260, 0.92), "nowhere": (0, 0.0)}
+    plan = factory.Plan(
+        labels=("other", "covid19"), positive="covid19", name="x",
+        metrics=(*factory.RATES, *factory.SCORED), attributes={"maker": cameras, "region": regions},
+        intersections=(("maker", "region"),),
+    )  # fmt: skip
+    run = subprocess.run(["pdftotext", "-layout", "-", "-"], input=render(plan), capture_output=True, check=True)
+    words = set(run.stdout.decode().split())
+    assert {"south", "camera", "interdisciplinary", "undefined", "nowhere"} <= words
+    whole = ("south", "north", "nowhere", "camera", "interdisciplinary", "undefined", "(missing)")
+    beginnings = {word[:cut] for word in whole for cut in range(4, len(word))}
+    assert not words & beginnings
+
+
 @pytest.mark.parametrize(
     "markup",
     [

@@ -227,6 +227,28 @@ def test_gaps_and_rules_on_ece_compare_the_debiased_value() -> None:
     assert {g.p_adjusted for g in both.gaps if g.metric.startswith("ece")} == {gap.p_adjusted}
 
 
+@pytest.mark.parametrize("shift", [0.0, -0.4, -1.5])
+def test_envelope_and_p_value_are_of_the_same_draws(shift: float) -> None:
+    """p <= .05 exactly where the gap is above the 95 % envelope; both kinds of gap and both names share it."""
+    group = np.repeat([0, 1], 300)
+    spec = IntervalSpec(draws=399)  # 400 p <= 20 where at most 19 of 399 draws are as large
+    for seed in range(12):
+        score, label = planted(600, seed)
+        label = np.where(group == 1, np.random.default_rng(seed).random(600) < expit(logit(score) + shift), label)
+        decisions = decisions_of(score, label, group)
+        gaps = evaluate(decisions, EvaluationSpec(("ece", "ece_debiased"), (), spec)).gaps
+        found = [g for g in gaps if g.metric.startswith("ece")]
+        assert len({g.p_value for g in found}) == 1
+        gap = found[0]
+        assert (gap.p_value <= 0.05) == (gap.value > gap.envelope.upper)
+        assert 400 * gap.p_value == pytest.approx(round(400 * gap.p_value))
+        if shift == -1.5:
+            assert gap.p_value == 1 / 400
+    equal = decisions_of(np.full(40, 0.5), np.arange(40) % 2, np.arange(40) // 20)
+    gap = evaluate(equal, EvaluationSpec(("ece",), (), spec)).gaps[0]
+    assert (gap.value, gap.p_value) == (0, 1)
+
+
 def test_a_fail_within_the_noise_is_inconclusive() -> None:
     score, label = planted(120, 4)
     decisions = decisions_of(score, label, np.arange(120) % 2)

@@ -184,8 +184,18 @@ def test_a_policy_file_may_name_its_own_baseline(world: Path, tmp_path: Path):
     assert invoke("gate", world / "worse", "--policy", policy).exit_code == 1
     policy.write_text("rules:\n  - {metric: recall, across: group, max_drop: 0.05}\n")
     done = invoke("gate", world / "worse", "--policy", policy)
-    assert done.exit_code == 1
-    assert "NOT EVALUATED" in done.stdout
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert f"{policy} [policy > rules > 0 > max_drop] needs `policy.baseline`" in done.stderr
+
+
+def test_the_baseline_of_the_run_serves_a_policy_file_without_one(world: Path, tmp_path: Path):
+    judged = {"baseline": "first", "rules": [DROP]}
+    config = load_config(predictions_config(policy=judged), folder=world)
+    pipeline.run(config, out=tmp_path / "run")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules:\n  - {metric: recall, across: group, max_drop: 0.05}\n")
+    assert invoke("gate", tmp_path / "run", "--policy", policy).stdout.startswith("PASS")
 
 
 def test_other_rows_are_judged_unpaired(world: Path):

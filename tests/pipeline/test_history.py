@@ -208,7 +208,7 @@ def test_the_terminal_has_a_line_a_run(tmp_path: Path):
 
 def test_a_name_cannot_rewrite_a_line_of_the_terminal(tmp_path: Path):
     put(tmp_path, "1", audit(0, name="a\x1b[2J\nb\u202ec"))
-    assert history(tmp_path).stdout.splitlines()[0] == "a[U+001B][2J b[U+202E]c: 1 audits"
+    assert history(tmp_path).stdout.splitlines()[0] == "a[U+001B][2J b[U+202E]c: 1 audit"
 
 
 def test_nothing_private_is_in_it(tmp_path: Path):

@@ -89,6 +89,14 @@ def test_worst_images_are_opt_in(world: Path, finished: pipeline.Outcome):
     assert "data:image/png" not in (world / "run" / "report.html").read_text()
 
 
+def test_a_report_of_another_policy_is_refused_and_of_more_failures_is_not(world: Path, finished: pipeline.Outcome):
+    loose = {"rules": [{"id": "gap", "metric": "recall", "across": "device", "max_gap": 0.9}]}
+    with pytest.raises(InputError, match=r"in policy: .*evaluate. first"):
+        pipeline.report(config_in(world, policy=loose), out=world / "run")
+    allowed = {"shard_rows": 32, "device": "cpu", "max_failed": 0.5}
+    assert pipeline.report(config_in(world, predict=allowed), out=world / "run").exit_code == 0
+
+
 def test_two_runs_are_the_same_bytes(world: Path, finished: pipeline.Outcome):
     pipeline.run(config_in(world), out=world / "again")
     for part in ("model/weights.safetensors", "manifest.parquet", "cells.parquet"):

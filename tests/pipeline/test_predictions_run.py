@@ -6,16 +6,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from sklearn.metrics import recall_score, roc_auc_score
+from typer.testing import CliRunner
 
 import imgid_audit as ia
 from imgid_audit import pipeline
+from imgid_audit.cli import app
 from imgid_audit.core.errors import InputError
+from imgid_audit.pipeline.writing import PUBLISHED
 from tests.tiny import predictions_config, predictions_table
 
 
@@ -138,6 +142,81 @@ def test_evaluate_step_needs_no_run_before_it_where_predictions_are_brought(fold
     assert pipeline.report(config_in(folder, report={"formats": ["csv"]}), out=folder / "run").exit_code == 0
     assert (folder / "run" / "tables" / "estimates.csv").exists()
     assert outcome.result is not None
+
+
+EVERY = ["html", "pdf", "json", "csv", "junit"]
+
+
+def test_evaluate_leaves_no_report_of_an_earlier_audit(folder: Path):
+    out = folder / "run"
+    pipeline.run(config_in(folder, report={"formats": EVERY}), out=out)
+    (out / "tables" / "notes.txt").write_text("mine")
+    (folder / "audit.yaml").write_text(
+        yaml.safe_dump(predictions_config(metrics=["recall"], report={"formats": EVERY}))
+    )
+
+    def invoked(command: str, *more: str):
+        return CliRunner().invoke(app, [command, str(folder / "audit.yaml"), "--out", str(out), *more])
+
+    done = invoked("evaluate")
+    assert "removed, as it showed an earlier audit: report.html, report.pdf, junit.xml, tables/*.csv" in done.stderr
+    assert "`imgid-audit report` writes" in done.stderr
+    assert [path for pattern in PUBLISHED for path in out.glob(pattern)] == []
+    assert (out / "tables" / "notes.txt").exists()
+    assert "removed" not in invoked("evaluate").stderr, "there is nothing more to remove"
+    assert invoked("report").exit_code == 0
+    assert len([path for pattern in PUBLISHED for path in out.glob(pattern)]) > 4
+    assert "removed" not in invoked("evaluate", "--quiet").stderr
+    assert not (out / "report.html").exists()
+
+
+def test_a_run_with_fewer_formats_removes_the_others_and_a_report_keeps_them(folder: Path):
+    out = folder / "run"
+    pipeline.run(config_in(folder, report={"formats": ["html", "csv"]}), out=out)
+    kept = (out / "report.html").read_bytes()
+    outcome = pipeline.report(config_in(folder, report={"formats": ["junit"]}), out=out)
+    assert outcome.removed == ()
+    assert (out / "report.html").read_bytes() == kept, "it shows the same audit"
+    outcome = pipeline.run(config_in(folder, report={"formats": ["csv"]}), out=out)
+    assert outcome.removed == (out / "report.html", out / "junit.xml")
+    assert not (out / "report.html").exists()
+
+
+OTHER: dict[str, dict[str, Any]] = {
+    "policy": {"policy": {"rules": [{"id": "gap", "metric": "recall", "across": "group", "max_gap": 0.4}]}},
+    "metrics": {"metrics": ["recall"]},
+    "intervals": {"intervals": {"draws": 100, "level": 0.9}},
+    "notes": {"notes": ["another"]},
+    "name": {"name": "another"},
+    "operating_point": {"operating_point": {"threshold": 0.4}},
+    "privacy": {"privacy": {"min_cell": 2}},
+    "checks": {"checks": {"D001": False}},
+}
+
+
+@pytest.mark.parametrize("block", OTHER)
+def test_a_report_of_other_settings_is_refused_until_they_are_evaluated(block: str, folder: Path):
+    out = folder / "run"
+    pipeline.run(config_in(folder), out=out)
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    changed = config_in(folder, **OTHER[block])
+    with pytest.raises(InputError, match=rf"other settings than the config has in {block}: .*evaluate. first"):
+        pipeline.report(changed, out=out)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    pipeline.evaluate(changed, out=out)
+    assert pipeline.report(changed, out=out).exit_code == 0
+
+
+def test_a_report_does_not_mind_what_changes_no_number(folder: Path):
+    out = folder / "run"
+    pipeline.run(config_in(folder), out=out)
+    (folder / "copy.csv").write_bytes((folder / "predictions.csv").read_bytes())
+    same = {"table": "copy.csv", "max_failed": 0.5}
+    assert pipeline.report(config_in(folder, predictions=same, report={"formats": ["html"]}), out=out).exit_code == 0
+    stored = json.loads((out / "audit.json").read_text())
+    del stored["settings"]["intervals"]["mean"]  # as an earlier version wrote it, before that setting was there
+    (out / "audit.json").write_text(json.dumps(stored))
+    assert pipeline.report(config_in(folder), out=out).exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["train", "predict"])

@@ -248,6 +248,18 @@ def test_files_that_were_published_before_do_not_stay_behind(world: Path):
     assert sorted(path.name for pattern in PUBLISHED for path in out.glob(pattern)) == ["report.html"]
 
 
+def test_a_change_between_runs_is_hidden_with_its_own_reason(world: Path):
+    pipeline.run(config_of(world, report={"formats": ["json"]}), out=world / "before")
+    rules = [{"id": "lost", "metric": "recall", "max_drop": 0.1}, *RULES]
+    policy = {"baseline": "before", "rules": rules}
+    config = config_of(world, policy=policy, privacy={"min_cell": 3}, report={"formats": ["csv"]})
+    result = publishable(pipeline.run(config, out=world / "dropped").result)
+    told = {verdict.rule: verdict.reason for verdict in result.evaluation.verdicts}
+    assert "a change since another run is never published" in told["lost"]
+    assert "to protect groups" in told["cell"]
+    assert "is never published" in (world / "dropped" / "tables" / "verdicts.csv").read_text()
+
+
 def test_gate_and_terminal_show_what_may_be_published(world: Path, published: Path, capsys):
     policy = world / "policy.yaml"
     policy.write_text("rules:\n- {id: other, metric: precision, across: [site, group], min_value: 0.9}\n")

@@ -89,3 +89,52 @@ def test_an_empty_out_is_bad_usage_and_not_the_working_directory(command: list[s
     assert done.returncode == 2
     assert "must name a folder" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_check_tells_all_that_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1798675200")  # the 31st of December 2026
+    predictions_table(tmp_path)
+    pipeline.run(load_config(predictions_config(), folder=tmp_path), out=tmp_path / "first")
+    waivers = [{"until": day, "by": "A. Person", "why": "new scanner"} for day in ("2026-12-31", "2026-12-30")]
+    rules = [
+        {"id": "lost", "metric": "recall", "max_drop": 0.1, "waiver": waivers[0]},
+        {"id": "gap", "metric": "recall", "across": "group", "max_gap": 0.1, "waiver": waivers[1]},
+    ]
+    asked = {
+        "data": {**predictions_config()["data"], "split": {"val": 0.4, "test": 0.4, "seed": 0}},
+        "operating_point": {"at": "specificity", "value": 0.9},
+        "policy": {"baseline": "first", "rules": rules},
+        "privacy": {"min_cell": 11},
+    }
+    told = pipeline.check(load_config(predictions_config(**asked), folder=tmp_path)).lines
+    assert "operating point: specificity 0.9, found on the val split" in told
+    assert "privacy: cells below 11 rows are hidden in what is published" in told
+    assert "baseline: first" in told
+    holds = "  waiver until 2026-12-31 by A. Person: new scanner"
+    assert told[told.index("rule lost: recall max_drop 0.1") + 1] == holds
+    expired = "  waiver expired on 2026-12-30, the rule counts (by A. Person: new scanner)"
+    assert told[told.index("rule gap: recall max_gap 0.1") + 1] == expired
+    for point, said in (({"threshold": 0.4}, "threshold 0.4, given"), ({"max": "f1"}, "largest f1, found on the val")):
+        again = pipeline.check(load_config(predictions_config(**{**asked, "operating_point": point}), folder=tmp_path))
+        assert any(line.startswith(f"operating point: {said}") for line in again.lines)
+
+
+def test_check_counts_the_rows_without_a_usable_prediction(tmp_path: Path):
+    table = predictions_table(tmp_path)
+    lines = table.read_text().splitlines()
+    for row in (1, 2):
+        lines[row] = lines[row].rpartition(",")[0] + ","
+    table.write_text("\n".join(lines) + "\n")
+    told = pipeline.check(load_config(predictions_config(), folder=tmp_path)).lines
+    (line,) = (line for line in told if "usable" in line)
+    assert line.startswith("2 of 300 audited rows have no usable prediction: ")
+
+
+def test_check_tells_costs_and_nothing_that_is_not_asked_for(tmp_path: Path):
+    predictions_table(tmp_path)
+    plain = "\n".join(pipeline.check(load_config(predictions_config(), folder=tmp_path)).lines)
+    for word in ("operating point", "costs", "privacy", "baseline", "waiver", "usable"):
+        assert word not in plain
+    costs = {"no": {"yes": 1}, "yes": {"no": 5}}
+    told = pipeline.check(load_config(predictions_config(costs=costs), folder=tmp_path)).lines
+    assert "costs: decisions of least expected cost; no taken for yes 1, yes taken for no 5" in told

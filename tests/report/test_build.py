@@ -11,9 +11,11 @@ from datetime import datetime
 
 import pytest
 
-from imgid_audit.core.result import AuditResult, Estimate, Gap, Interval, Undefined, Verdict
+from imgid_audit.core.predictions import Costs
+from imgid_audit.core.result import AuditResult, Estimate, Gap, Interval, Recalibration, Undefined, Verdict
 from imgid_audit.core.slices import Slice
-from imgid_audit.report import SECTIONS, Report, WorstImage, WorstImages, build
+from imgid_audit.report import SECTIONS, Report, WorstImage, WorstImages, build, words
+from imgid_audit.report.calibration import recalibrated
 from imgid_audit.report.facts import Facts, worst_first
 from imgid_audit.report.sections.verdicts import widest_gaps
 from tests.report import factory
@@ -352,5 +354,64 @@ def test_gaps_name_their_groups_with_n() -> None:
     sizes = result.data.attributes[first.title.removeprefix("Accuracy across ")]
     best, worst = (text.replace("\xa0", " ") for text in first.ends.split(", worst "))
     for text in (best.removeprefix("best "), worst):
-        level, n = text.removesuffix(")").split(" (n = ")
+        level, n = text.removesuffix(" that count)").split(" (n = ")
         assert sizes[level] == int(n)
+
+
+def test_gaps_name_the_rows_that_count_and_what_the_p_value_tests() -> None:
+    result = factory.binary()
+    thinned = tuple(replace(e, support=e.n // 3) if e.metric == "recall" else e for e in result.evaluation.estimates)
+    result = replace(result, evaluation=replace(result.evaluation, estimates=thinned))
+    facts = Facts.of(result, factory.EPOCH)
+    (panel, *_) = SECTIONS["groups"].build(facts).panels  # type: ignore[union-attr]
+    (recall,) = [row for row in panel.gaps.rows if row[0].text.startswith("Recall")]
+    support = {
+        e.slice.levels[0]: e.support for e in thinned if (e.metric, e.slice.attributes) == ("recall", ("device",))
+    }
+    for cell in recall[3:5]:
+        assert cell.detail.replace("\xa0", " ") == f"n = {support[cell.text]} that count"
+    assert "p: that all groups are equal" in " ".join(panel.gaps.notes)
+    where = Slice(("device",), (recall[3].text,))
+    parity = facts.size(where, ("demographic_parity", "covid19")).replace("\xa0", " ")
+    assert parity == f"n = {result.data.attributes['device'][recall[3].text]} rows", "selection rate was not asked for"
+    first = payload(result, "verdicts")
+    assert first.count("that all groups are equal") == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("demographic_parity", "The lowest selection rate is at least 0.8 times the highest across sex."),
+        ("equal_opportunity", "The lowest recall is at least 0.8 times the highest across sex."),
+        ("predictive_parity", "The lowest precision is at least 0.8 times the highest across sex."),
+        ("equalized_odds", "ratios (lowest to highest group) of recall and of false positive rate across sex is at"),
+    ],
+)
+def test_ratios_of_criteria_name_the_metric_that_is_compared(metric: str, said: str) -> None:
+    assert said in words.rule({"metric": metric, "across": "sex", "min_ratio": 0.8}, multiclass=False)
+
+
+def test_calibration_is_of_the_top_label_also_where_costs_decide() -> None:
+    result = factory.audit()
+    assert "binned by the score of the top label" in payload(result, "calibration")
+    assert "follow the costs" not in payload(result, "calibration")
+    labels = result.evaluation.task.labels
+    costs = Costs(tuple(tuple(float(i != j) for j in range(len(labels))) for i in range(len(labels))))
+    costly = replace(result, evaluation=replace(result.evaluation, costs=costs))
+    assert "decisions follow the costs, so this is not their accuracy" in payload(costly, "calibration")
+
+
+@pytest.mark.parametrize(
+    ("temperature", "said", "smallest"),
+    [
+        (1.7, "softer scores", True),
+        (0.4, "sharper scores", True),
+        (1.0, "had nothing to fit", False),
+        (20.0, "the minimum of the log loss of 300 rows of the val split was not reached", False),
+        (0.05, "was not reached", False),
+    ],
+)
+def test_a_temperature_claims_no_minimum_that_it_did_not_reach(temperature: float, said: str, smallest: bool) -> None:
+    text = recalibrated(Recalibration("temperature", temperature, "val", 300)).replace("\xa0", " ")
+    assert said in text
+    assert ("smallest" in text) == smallest

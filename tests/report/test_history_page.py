@@ -116,7 +116,8 @@ def test_a_waived_rule_never_reads_as_met() -> None:
     verdicts = tuple(replace(v, waiver=None if v.status == "pass" else waiver) for v in run(0).verdicts)
     (project,) = build_history(history(replace(run(0), verdicts=verdicts))).projects
     assert project.kind == "open"
-    assert project.explanation.endswith("3 of these are waived and do not count.")
+    assert "3 of these are waived and do not count." in project.explanation
+    assert project.headline.endswith(": the policy is not met, and this is waived")
     (block, *_) = project.rules
     assert block.table.rows[0][1].text == "Broken, waived"
     assert block.trend is not None
@@ -128,6 +129,39 @@ def test_the_latest_audit_decides_the_colour() -> None:
     for verdicts, kind in ((good, "good"), ((), "off"), (run(0).verdicts, "bad")):
         (project,) = build_history(history(run(0), replace(run(1), verdicts=verdicts))).projects
         assert project.kind == kind
+
+
+def test_the_banner_says_whether_the_policy_is_met_as_the_report_does() -> None:
+    of = {v.status: v for v in run(0).verdicts}
+    for statuses, warns, said in (
+        (("pass",), False, "the policy is met"),
+        (("pass", "fail"), True, "the policy is not met"),
+        (("pass", "not_evaluated"), True, "the policy is not met"),
+        (("pass", "inconclusive"), False, "the data cannot settle the policy"),
+        (("pass", "inconclusive"), True, "the policy is met, with open questions"),
+        ((), False, "nothing was judged"),
+    ):
+        latest = replace(run(1), verdicts=tuple(of[status] for status in statuses), warns=warns)
+        (project,) = build_history(history(run(0), latest)).projects
+        assert project.headline.partition("UTC: ")[2] == said
+
+
+def test_a_record_knows_whether_its_policy_warns() -> None:
+    made = replace(factory.binary(), run={"epoch": START.isoformat()})
+    for answer in ("warn", "fail"):
+        policy = {**made.settings["policy"], "on_inconclusive": answer}
+        told = record(replace(made, settings={**made.settings, "policy": policy}), "x")
+        assert told.warns == (answer == "warn")
+
+
+def test_axes_of_gaps_name_their_unit() -> None:
+    (block, *_) = build_history(history(run(0), run(1))).projects[0].rules
+    assert block.trend is not None
+    assert block.trend.unit == "points"
+    rates = build_history(history(run(0), run(1))).projects[0].metrics[0]
+    assert rates.trend is not None
+    assert rates.trend.unit == ""
+    assert '">points</text>' in render_history(build_history(history(run(0)))).decode()
 
 
 def test_the_page_is_well_formed_and_asks_for_nothing() -> None:
@@ -149,7 +183,7 @@ def test_the_page_is_well_formed_and_asks_for_nothing() -> None:
 def test_headings_sections_and_words() -> None:
     text = plain(render_history(build_history(history(run(0), run(3), unread=(Unread("x", "is not JSON"),)))))
     assert "2 audits of 1 project. 1 folder could not be read." in text
-    assert "Latest audit: 4 January 2026, 00:00 UTC" in text
+    assert "Latest audit, 4 January 2026, 00:00 UTC: the policy is not met" in text
     assert "1 of 4 rules is broken, 1 inconclusive, 1 not evaluated, 1 met." in text
     assert "Is not JSON" in text
     assert text.count("<h1") == 1

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -166,3 +167,19 @@ def test_dates_are_of_utc_and_know_no_locale() -> None:
     moment = datetime(2026, 3, 1, 1, 5, tzinfo=timezone(timedelta(hours=2)))
     assert numbers.date_time(moment).replace(numbers.NBSP, " ") == "28 February 2026, 23:05 UTC"
     assert numbers.date(moment.astimezone(UTC)).replace(numbers.NBSP, " ") == "28 February 2026"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said"),
+    [
+        (0.5, "at least 0.5000"),
+        (0.4213, "at least 0.4213"),
+        (1.0, "at least 1"),
+        (np.nextafter(0.5, 1), "above 0.5000"),
+        (np.nextafter(1.0, 2), "above 1"),
+        (np.nextafter(float(np.float32(0.3)), 1), "above 0.3000"),
+        (float(np.float32(0.3)), "at least 0.3000"),
+    ],
+)
+def test_the_next_number_above_a_score_is_not_said_to_be_that_score(threshold: float, said: str) -> None:
+    assert numbers.at_least(float(threshold)) == said

@@ -36,12 +36,17 @@ def test_design_effects_divide_the_statistic() -> None:
     assert_allclose(found, f.sf(statistic, 1, 48), rtol=1e-10)
 
 
-def test_wald_of_means() -> None:
-    from scipy.stats import f
+def test_means_are_welchs_test() -> None:
+    from scipy.stats import ttest_ind_from_stats
+    from statsmodels.stats.oneway import anova_generic
 
-    band = StudentBand(np.array([0.1, 0.2]), np.array([0.03, 0.04]), np.array([10.0, 20.0]), "rows", "t")
-    statistic = (0.2 - 0.1) ** 2 / (0.03**2 + 0.04**2)
-    assert_allclose(equality(band, np.array([True, True])), f.sf(statistic, 1, 28), rtol=1e-10)
+    error, n = np.array([0.03, 0.04, 0.02]), np.array([10.0, 20.0, 15.0])
+    band = StudentBand(np.array([0.1, 0.2, 0.15]), error, n, "rows", "t")
+    spread = error * np.sqrt(n)
+    two = ttest_ind_from_stats(0.1, spread[0], 10, 0.2, spread[1], 20, equal_var=False).pvalue
+    assert_allclose(equality(band, np.array([True, True, False])), two, rtol=1e-10)
+    three = anova_generic(band.value, spread**2, n, use_var="unequal").pvalue
+    assert_allclose(equality(band, np.ones(3, dtype=bool)), three, rtol=1e-10)
 
 
 def test_nothing_to_compare_and_nothing_that_differs() -> None:

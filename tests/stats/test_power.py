@@ -46,10 +46,10 @@ def test_from_the_true_rates_four_studies_in_five_settle(
     asked = Requirement(kind, tolerance, 0.95)
     growth = growth_needed((part(list(truth * base), list(base)),), asked, (truth,))
     assert growth.towards == towards
-    size = np.round(base * np.where(growth.limiting, growth.factor, 1.0)).astype(int)
+    size = np.round(base * growth.sizes(growth.factor)).astype(int)
     # a factor of 1.5 in size either way holds 80 %; here both sides of the very number are asked
     assert settled(truth, size, asked, towards) >= POWER - 0.05
-    smaller = np.where(growth.limiting, size / 1.5, size).astype(int)
+    smaller = np.round(base * growth.sizes(growth.factor / 1.5)).astype(int)
     assert settled(truth, smaller, asked, towards) < POWER
 
 
@@ -72,7 +72,7 @@ def test_the_observed_rates_seen_again_settle_at_that_size(
     growth = growth_needed((one,), asked)
     assert growth.towards == towards
     assert growth.limiting.any()
-    size = np.where(growth.limiting, growth.factor, 1.0)
+    size = growth.sizes(growth.factor)
     grown = part(list(np.array(x) * size), list(np.array(n) * size))
     assert judge((grown,), asked).status == towards
     assert growth.low <= growth.factor

@@ -16,6 +16,7 @@ STUDIES = (
     ("errors", "Error rates of rules, with the truth exactly at the tolerance"),
     ("power", "Power, and how many more subjects"),
     ("composites", "Coverage of AUROC, balanced accuracy and macro means"),
+    ("scores", "Score metrics at low prevalence: coverage and rules at their tolerance"),
     ("calibration", "Coverage of the calibration error"),
     ("paired", "Changes between two runs"),
 )

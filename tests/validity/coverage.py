@@ -39,7 +39,7 @@ def rates(cells: Iterable[Cell] = RATE_GRID, draws: int = 10_000) -> list[Covere
     return found
 
 
-def gaps(cells: Iterable[Cell] = GROUP_GRID, draws: int = 2000) -> list[Covered]:
+def gaps(cells: Iterable[Cell] = GROUP_GRID, draws: int = 1000) -> list[Covered]:
     """Simultaneous limits of all pairwise differences: every one must hold its truth."""
     found = []
     for place, cell in enumerate(cells):
@@ -86,7 +86,7 @@ def main() -> None:
     """Print both tables; an argument is the number of draws of the second."""
     print(table("Intervals of a rate", rates()))
     print()
-    print(table("Simultaneous intervals of all differences", gaps(draws=int((*sys.argv[1:], 2000)[0]))))
+    print(table("Simultaneous intervals of all differences", gaps(draws=int((*sys.argv[1:], 1000)[0]))))
 
 
 if __name__ == "__main__":

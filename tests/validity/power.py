@@ -103,7 +103,7 @@ def plans(draws: int = 2000) -> list[Plan]:
             truth=truth,
             asked=asked,
         ) -> float:
-            sizes = np.round(base * np.where(growth.limiting, factor, 1.0))
+            sizes = np.round(base * growth.sizes(factor))
             return studies(truth, sizes, asked, draws, seed=6)[growth.towards == "fail"]
 
         factors = growth.factor * np.geomspace(0.4, 2.5, 41)

@@ -10,7 +10,7 @@ from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.slices import Breakdown, Slice
 from imgid_audit.metrics import METRICS
-from imgid_audit.metrics.calibration_envelope import envelope
+from imgid_audit.metrics.calibration_envelope import noise
 from imgid_audit.metrics.rows import Rows
 from imgid_audit.metrics.sample import Sample
 from tests.validity.calibration import GRID, TASK, Cell, behaviour, sample_of
@@ -43,8 +43,8 @@ def test_errors_are_found(cell: Cell) -> None:
     assert abs(found.mean - found.truth) < 0.1 * found.truth
 
 
-def gap_and_envelope(cell: Cell, sizes: tuple[int, ...], generator: np.random.Generator) -> tuple[float, float, float]:
-    """The debiased gap of groups of these subjects that share one calibration, and their envelope."""
+def gap_and_noise(cell: Cell, sizes: tuple[int, ...], generator: np.random.Generator) -> tuple[float, ...]:
+    """The debiased gap of groups of these subjects that share one calibration, their envelope, and the p-value."""
     parts = [sample_of(Cell(cell.slope, cell.shift, k, cell.images, cell.correlation), 1, generator) for k in sizes]
     found = [part.rows.decisions for part in parts]
     label, scores = np.concatenate([d.label for d in found]), np.concatenate([d.scores for d in found])
@@ -55,9 +55,10 @@ def gap_and_envelope(cell: Cell, sizes: tuple[int, ...], generator: np.random.Ge
     decisions = Decisions(TASK, label, label, scores, subject, ())
     sample = Sample(Rows(decisions), Breakdown("g", ("g",), slices, codes), IntervalSpec())
     value = METRICS["ece_debiased"].measure(sample)[0].value
-    noise = envelope(sample, np.ones(len(sizes), dtype=bool), 0.95, 400, 0)
-    assert noise is not None
-    return float(value.max() - value.min()), noise.mean, noise.upper
+    simulated = noise(sample, np.ones(len(sizes), dtype=bool), 400, 0)
+    assert simulated is not None
+    gap, found = float(value.max() - value.min()), simulated.envelope(0.95)
+    return gap, found.mean, found.upper, simulated.p_value(gap)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,8 @@ def gap_and_envelope(cell: Cell, sizes: tuple[int, ...], generator: np.random.Ge
 def test_equal_groups_stay_within_the_envelope(cell: Cell, sizes: tuple[int, ...]) -> None:
     generator = np.random.default_rng(3)
     draws = 120
-    gap, mean, upper = np.array([gap_and_envelope(cell, sizes, generator) for _ in range(draws)]).T
+    gap, mean, upper, p = np.array([gap_and_noise(cell, sizes, generator) for _ in range(draws)]).T
     assert (gap > upper).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws)
+    for level in (0.05, 0.2, 0.5):
+        assert (p <= level).mean() <= level + 3 * np.sqrt(level * (1 - level) / draws)
     assert abs(gap.mean() - mean.mean()) < 0.15 * gap.mean() + 4 * gap.std() / np.sqrt(draws)

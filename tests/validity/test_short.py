@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.validity import composites, coverage, errors, power
+from tests.validity import composites, coverage, errors, power, scores
 from tests.validity.world import Cell
 
 HARD = (
@@ -72,3 +72,11 @@ def test_composites_are_covered() -> None:
     cells = [cell for cell in composites.GRID if cell.subjects == 100 and cell.images in (5, 20) and cell.correlation]
     for one in composites.study(cells, draws=200):
         assert one.coverage >= 0.90 - NOISE * one.error, one
+
+
+def test_score_metrics_of_good_models() -> None:
+    """Where a few bad rows carry everything; a t interval wrongly passed a ceiling in up to 27 % of these."""
+    for one in scores.study(scores.GRID[:6], draws=300):
+        assert one.coverage >= 0.90 - NOISE * one.error, one
+        allowed = 0.075 + NOISE * (0.075 * 0.925 / 300) ** 0.5
+        assert max(one.wrong_pass, one.wrong_fail) <= allowed, one

@@ -74,7 +74,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The drawing: light lines at round values, the tolerance dashed, links between neighbours, marks."""
+    """The drawing: light lines at round values, the tolerance dashed, links between neighbours, marks.
+
+    `unit` is written once, at the foot of the labels, where they do not bear it themselves.
+    """
 
     height: int
     text: str
@@ -86,6 +89,7 @@ class Trend:
     links: tuple[Segment, ...]
     marks: tuple[Mark, ...]
     date_y: str
+    unit: str = ""
 
 
 def trend(moments: Sequence[Moment], unit: Unit | None, text: str) -> Trend | None:
@@ -123,6 +127,7 @@ def trend(moments: Sequence[Moment], unit: Unit | None, text: str) -> Trend | No
         ),
         marks=tuple(_mark(moment, _x(i, count), y) for i, moment in enumerate(moments) if _drawn(moment)),
         date_y=numbers.coordinate(DATES),
+        unit="points" if unit is None else "",
     )
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from imgid_audit import __version__
 from imgid_audit.core.history import History, Project, RunRecord, Unread, changed
-from imgid_audit.report import numbers, waivers, words
+from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Cell, Column, StatusKind, Table, name, number, undefined
 from imgid_audit.report.past.trends import DRAWN, TrendBlock, metric_trends, rule_trends
-from imgid_audit.report.sections.verdicts import tally_sentence
+from imgid_audit.report.sections.verdicts import conclusion
 
 SHORT_NAME = 70
 
@@ -79,19 +79,11 @@ def _project(project: Project, anchor: str) -> ProjectPart:
 
 
 def _state(run: RunRecord) -> tuple[str, StatusKind, str]:
-    """Headline, colour and explanation of the latest audit; a waived rule never reads as met."""
-    tally: Counter[str] = Counter(v.status for v in run.verdicts)
-    counted: Counter[str] = Counter(v.status for v in run.verdicts if not v.waived)
-    when = f"Latest audit: {numbers.date_time(run.epoch)}"
+    """Headline, colour and explanation of the latest audit, as its own report words them."""
+    said, kind, explanation = conclusion(run.verdicts, warns=run.warns)
     if not run.verdicts:
-        return when, "off", "No policy was set, so nothing was judged."
-    explanation = " ".join(filter(None, (tally_sentence(tally, tally.total()), waivers.tally(run.verdicts))))
-    kind: StatusKind = "good" if tally["pass"] == tally.total() else "open"
-    if counted["fail"]:
-        kind = "bad"
-    elif counted["not_evaluated"]:
-        kind = "off"
-    return when, kind, explanation
+        explanation = "No policy was set, so nothing was judged."
+    return f"Latest audit, {numbers.date_time(run.epoch)}: {said[0].lower()}{said[1:]}", kind, explanation
 
 
 def _runs(runs: tuple[RunRecord, ...]) -> Table:

@@ -42,6 +42,7 @@ def record(result: AuditResult, place: str) -> RunRecord:
         rules=facts.rules,
         hashes=hashes(result.provenance),
         suppressed=result.privacy is not None,
+        warns=(result.settings.get("policy") or {}).get("on_inconclusive") == "warn",
     )
 
 

@@ -81,11 +81,17 @@ def build(facts: Facts) -> Calibration | None:
 
 
 def _lead(facts: Facts) -> str:
-    says = "the score of the class that was chosen" if facts.multiclass else "the score of the positive class"
-    return (
-        f"Rows are binned by {says}; a dot is a bin's observed frequency at its mean score. On the diagonal, scores "
+    says, seen = "the score of the positive class", "a bin's observed frequency"
+    if facts.multiclass:
+        says, seen = "the score of the top label", "how often a bin's top labels are right,"
+    told = (
+        f"Rows are binned by {says}; a dot is {seen} at its mean score. On the diagonal, scores "
         "mean what they say; beneath it the model is too sure of itself. Bars show how many rows each bin has."
     )
+    if not facts.multiclass or facts.result.evaluation.costs is None:
+        return told
+    aside = "The top label has the highest score; decisions follow the costs, so this is not their accuracy."
+    return f"{told} {aside}"
 
 
 def _forest(facts: Facts, metric: str, attribute: str) -> Table | None:

@@ -81,7 +81,9 @@ def _intervals(facts: Facts) -> Table:
 def _choice(facts: Facts) -> Table:
     """The rows of the table of methods that this audit's data and settings can come to."""
     asked = facts.result.settings.get("intervals") or {}
-    recorded = {e.interval.method for e in facts.result.evaluation.estimates if e.interval is not None}
+    found = facts.result.evaluation
+    recorded = {e.interval.method for e in found.estimates if e.interval is not None}
+    recorded |= {g.envelope.method for g in found.gaps if g.envelope is not None}
     rows = tuple(
         (name(words.sentence(one.quantity)), Cell(one.name), Cell(words.sentence(one.situation)), Cell(one.source))
         for one in METHODS
@@ -98,7 +100,7 @@ def _concerns(one: Chosen, sampling: str, asked: Mapping[str, Any], recorded: se
     if one.quantity in COMPARED.values():
         return bool(one.key == asked.get(CHOICES[one.quantity], one.key if one.default else ""))
     comparing = one.quantity in (PROPORTION, GAP, BOUND, *OTHERS.values())
-    return comparing or any(one.name in method for method in recorded)
+    return (comparing and one.key != "outcomes") or any(one.name in method for method in recorded)
 
 
 def _definitions(facts: Facts) -> tuple[Fact, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgid_audit.core.result import Gap, Undefined, Verdict
 from imgid_audit.core.slices import Slice
-from imgid_audit.report import audited, bounds, numbers, tables, waivers, words
+from imgid_audit.report import audited, bounds, numbers, panels, tables, waivers, words
 from imgid_audit.report.blocks import Fact, StatusKind
 from imgid_audit.report.facts import Facts
 from imgid_audit.report.figures.axis import Axis, Strip, axis_over
@@ -66,13 +67,15 @@ class Verdicts:
 
 def build(facts: Facts) -> Verdicts:
     """Payload of the first page; an audit always has one."""
-    headline, kind, explanation = _conclusion(facts)
+    policy = facts.result.settings.get("policy") or {}
+    warns = policy.get("on_inconclusive") == "warn"
+    headline, kind, explanation = conclusion(facts.result.evaluation.verdicts, warns=warns)
     verdicts = sorted(facts.result.evaluation.verdicts, key=lambda v: ORDER.index(v.status))
     widest = widest_gaps(facts.result.evaluation.gaps)
     hidden = facts.result.privacy is not None and any(facts.result.privacy.suppressed)
     note = (
         "Ranked by the lower end of the interval: the difference that the data vouch for. "
-        "The intervals hold for all compared groups at once."
+        f"The intervals hold for all compared groups at once. {panels.P_VALUES}"
     )
     return Verdicts(
         headline,
@@ -92,13 +95,10 @@ def _no_gap(*, hidden: bool) -> str:
     return "No gap could be estimated: it takes two groups in which a metric is defined."
 
 
-def _conclusion(facts: Facts) -> tuple[str, StatusKind, str]:
-    """Headline, colour and explanation of the whole policy."""
-    verdicts = facts.result.evaluation.verdicts
+def conclusion(verdicts: Sequence[Verdict], *, warns: bool) -> tuple[str, StatusKind, str]:
+    """Headline, colour and explanation of a whole policy; `warns` where it lets inconclusive rules pass."""
     tally: Counter[str] = Counter(v.status for v in verdicts)
     counted: Counter[str] = Counter(v.status for v in verdicts if not v.waived)
-    policy = facts.result.settings.get("policy") or {}
-    warns = policy.get("on_inconclusive") == "warn"
     total = tally.total()
     if not total:
         return "Nothing was judged", "off", "No policy was set: this report describes, it does not decide."
@@ -220,13 +220,13 @@ def _gap_line(facts: Facts, gap: Gap) -> GapLine:
         f"{series} across {words.breakdown(gap.attribute)}",
         tables.gap_value(gap),
         level + tables.gap_interval(gap),
-        f"{best} {_sized(facts, gap.best)}, {worst} {_sized(facts, gap.worst)}",
+        f"{best} {_sized(facts, gap.best, gap)}, {worst} {_sized(facts, gap.worst, gap)}",
         "" if gap.p_adjusted is None else f"adjusted {numbers.p_value(gap.p_adjusted)}",
     )
 
 
-def _sized(facts: Facts, of: Slice | None) -> str:
-    size = facts.size(of)
+def _sized(facts: Facts, of: Slice | None, gap: Gap) -> str:
+    size = facts.size(of, (gap.metric, gap.class_name))
     return f"{words.group(of)} ({size})" if size else words.group(of)
 
 
