@@ -14,7 +14,7 @@ from imgid_audit.core.slices import Breakdown, Slice
 from imgid_audit.evaluation.bound_methods import bounds_method
 from imgid_audit.evaluation.disparities import CRITERIA
 from imgid_audit.evaluation.needed import Open, merged, plan
-from imgid_audit.evaluation.wording import comparison_text, names, subject, worse_and_better
+from imgid_audit.evaluation.wording import comparison_text, names, spoken, subject, worse_and_better
 from imgid_audit.metrics import METRICS
 from imgid_audit.stats.bands import Mask
 from imgid_audit.stats.measured import Measured
@@ -84,23 +84,23 @@ def _targets(rule: Rule, measurements: Measurements, decisions: Decisions) -> li
     parts = [METRICS[name] for name in metrics_of(rule)]
     needing = [metric.name for metric in parts if metric.needs == "scores"]
     if needing and decisions.scores is None:
-        return f"{rule.metric} needs scores, and there are only predicted labels"
+        return f"{spoken(rule.metric)} needs scores, and there are only predicted labels"
     classes: tuple[str | None, ...]
     if not all(metric.per_class for metric in parts):
         if rule.class_name is not None:
-            return f"{rule.metric} has no classes, and the rule names class {rule.class_name!r}"
+            return f"{spoken(rule.metric)} has no classes, and the rule names class {rule.class_name!r}"
         classes = (None,)
     elif rule.class_name is None:
         classes = tuple(task.labels[index] for index in task.scored_classes)
     elif task.kind == "multiclass" and rule.class_name == "macro" and "macro" not in task.labels:
         if not all(metric.macro for metric in parts):
-            return f"{rule.metric} has no macro mean"
+            return f"{spoken(rule.metric)} has no macro mean"
         classes = (None,)
     elif rule.class_name in (task.labels[index] for index in task.scored_classes):
         classes = (rule.class_name,)
     else:
         known = ", ".join(repr(task.labels[index]) for index in task.scored_classes)
-        return f"{rule.metric} has no class {rule.class_name!r} in this {task.kind} task: it speaks of {known}"
+        return f"{spoken(rule.metric)} has no class {rule.class_name!r} in this {task.kind} task: it speaks of {known}"
     return [
         tuple(one for name in metrics_of(rule) for one in measurements[name] if one.class_name == class_name)
         for class_name in classes
@@ -168,9 +168,8 @@ def _too_few(measured: Measured, kept: Mask, least: int) -> str:
     shown = "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more" if len(reasons) > 5 else "")
     count = int((kept & measured.defined).sum())
     wanted = "two levels or more" if least == 2 else "a level"
-    return f"{measured.metric} is defined on {count} of {int(kept.sum())} levels and the rule needs {wanted}" + (
-        f" ({shown})" if shown else ""
-    )
+    known = f"{spoken(measured.metric)} is defined on {count} of {int(kept.sum())} levels and the rule needs {wanted}"
+    return known + (f" ({shown})" if shown else "")
 
 
 def _weak_text(lacking: Mask, measured: tuple[Measured, ...], least: int) -> str:

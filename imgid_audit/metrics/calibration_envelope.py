@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from imgid_audit.metrics.base import Bools, Noise
 from imgid_audit.metrics.rows import BINS
 from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.intervals import Floats
-from imgid_audit.stats.recalibration import pooled_line
+from imgid_audit.stats.recalibration import recalibrated
 from imgid_audit.stats.resampling import stream
 
 SLOTS = BINS + 1
@@ -44,9 +43,9 @@ def noise(sample: Sample, used: Bools, draws: int, seed: int) -> Noise | None:
 
 def _pooled(sample: Sample, rows: Bools) -> Floats:
     """The frequency (n,) that one recalibration of the masked rows gives every row."""
-    score, x = sample.rows.confidence, sample.rows.line
-    line = pooled_line(x[rows], sample.rows.outcome[rows])
-    return score if line is None else np.asarray(special.expit(line[0] + line[1] * x))
+    if rows.all():
+        return sample.rows.recalibrated
+    return recalibrated(sample.rows.confidence, sample.rows.line, sample.rows.outcome, rows)
 
 
 def _bins(sample: Sample, expected: Floats) -> tuple[Floats, Floats, Floats, Floats]:

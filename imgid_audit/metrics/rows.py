@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imgid_audit.core.predictions import Decisions, Scores
 from imgid_audit.stats.auroc import Order
 from imgid_audit.stats.intervals import Floats
-from imgid_audit.stats.recalibration import logit
+from imgid_audit.stats.recalibration import logit, recalibrated
 
 BINS = 15
 """Equal-width bins of the calibration error."""
@@ -96,6 +96,11 @@ class Rows:
     def line(self) -> Floats:
         """Logit of `confidence`, (n,), clipped: what slopes and intercepts are fitted on."""
         return logit(self.confidence)
+
+    @cached_property
+    def recalibrated(self) -> Floats:
+        """The frequency, (n,), that one recalibration of all rows gives each."""
+        return recalibrated(self.confidence, self.line, self.outcome)
 
     @cached_property
     def bins(self) -> NDArray[np.intp]:

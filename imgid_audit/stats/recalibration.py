@@ -82,6 +82,14 @@ def pooled_line(x: Floats, outcome: NDArray[np.bool_]) -> tuple[float, float] | 
     return (float(a[0]), float(b[0])) if converged[0] else None
 
 
+def recalibrated(
+    score: Floats, x: Floats, outcome: NDArray[np.bool_], rows: NDArray[np.bool_] | slice = slice(None)
+) -> Floats:
+    """The frequency (n,) that the pooled line of some rows gives every score; the score itself where there is none."""
+    line = pooled_line(x[rows], outcome[rows])
+    return score if line is None else np.asarray(special.expit(line[0] + line[1] * x))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
     """Rows, or groups of rows that are `weight` (n,) each, with their mean logit `x` and mean outcome `y`."""
@@ -175,12 +183,16 @@ def _influences(rows: _Rows, a: Floats, b: Floats, *, slope: bool) -> tuple[Floa
     w = rows.sums(weight)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if not slope:
-            return np.nan_to_num((1 / w)[keys] * residual, posinf=0.0, neginf=0.0), np.zeros_like(residual)
+            return _finite(1 / w)[keys] * residual, np.zeros_like(residual)
         wx, wxx = rows.sums(weight * x), rows.sums(weight * x * x)
         inverse = 1 / (w * wxx - wx**2)
-        of_a = ((wxx * inverse)[keys] - (wx * inverse)[keys] * x) * residual
-        of_b = ((w * inverse)[keys] * x - (wx * inverse)[keys]) * residual
-    return np.nan_to_num(of_a, posinf=0.0, neginf=0.0), np.nan_to_num(of_b, posinf=0.0, neginf=0.0)
+        aa, ab, bb = (_finite(part * inverse)[keys] for part in (wxx, wx, w))
+    return (aa - ab * x) * residual, (bb * x - ab) * residual
+
+
+def _finite(values: Floats) -> Floats:
+    """0 where a slice has no information."""
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -200,12 +200,14 @@ REPLACED = [
     (
         "max_gap: 0.1",
         "max_gap: .1, min_ratio: .8",
-        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value, min_ratio or max_drop, got max_gap",
+        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value, min_ratio or max_drop, "
+        "got max_gap",
     ),
     (
         ", max_gap: 0.1",
         "",
-        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value, min_ratio or max_drop, got none",
+        "15 [policy > rules > 0] must have exactly one of max_gap, min_value, max_value, min_ratio or max_drop, "
+        "got none",
     ),
     (
         "max_gap: 0.1",
