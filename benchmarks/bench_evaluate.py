@@ -27,6 +27,10 @@ LEVELS = {"sex": 3, "age": 4, "site": 6, "device": 8}
 LIMIT = 10.0
 
 
+FITTED = ("ece", "ece_debiased", "calibration_slope", "calibration_intercept")
+"""Metrics that fit, or simulate, something on every slice: the second pair of rows leaves them out."""
+
+
 def table(rows: int, seed: int = 0) -> pd.DataFrame:
     """A binary task: label, both scores, four attributes."""
     generator = np.random.default_rng(seed)
@@ -60,16 +64,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     data = DataSettings(attributes={name: AttributeSettings() for name in LEVELS})
-    spec = EvaluationSpec(METRICS.names, intervals=IntervalSpec(draws=0))
+    all_of_them = EvaluationSpec(METRICS.names, intervals=IntervalSpec(draws=0))
+    fewer = EvaluationSpec(tuple(name for name in METRICS.names if name not in FITTED), intervals=IntervalSpec(draws=0))
     print(f"{options.rows:,} rows, {len(LEVELS)} attributes, {len(METRICS)} metrics, draws 0")
     frame = table(options.rows)
     with tempfile.TemporaryDirectory() as folder:
         frame.to_csv(Path(folder) / "predictions.csv", index=False)
         frame.to_parquet(Path(folder) / "predictions.parquet")
         cells = [
-            measure("predictions.csv", Path(folder), pd.read_csv, data, spec, options.repeats),
-            measure("predictions.parquet", Path(folder), pd.read_parquet, data, spec, options.repeats),
+            measure(name, Path(folder), by_pandas, data, spec, options.repeats)
+            for spec in (all_of_them, fewer)
+            for name, by_pandas in (("predictions.csv", pd.read_csv), ("predictions.parquet", pd.read_parquet))
         ]
+    for row in cells[2:]:
+        row[0] += ", without calibration"
     what = f"{options.rows:,} rows, {len(LEVELS)} attributes, {len(METRICS)} metrics, no draws"
     record(
         "benchmarks/bench_evaluate.py",
