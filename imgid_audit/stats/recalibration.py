@@ -152,10 +152,10 @@ def _share(rows: _Rows, a: Floats, b: Floats, step_a: Floats, step_b: Floats) ->
 def _reasons(x: Floats, outcome: NDArray[np.bool_], keys: Index, slices: int, *, slope: bool) -> tuple[str | None, ...]:
     """Why a slice has no finite fit: one outcome alone, scores without spread, or outcomes that they separate."""
     side = outcome * slices + keys
-    lowest, highest = np.full(2 * slices, np.inf), np.full(2 * slices, -np.inf)
-    np.minimum.at(lowest, side, x)
-    np.maximum.at(highest, side, x)
-    lowest, highest = lowest.reshape(2, slices), highest.reshape(2, slices)
+    least, most = np.full(2 * slices, np.inf), np.full(2 * slices, -np.inf)
+    np.minimum.at(least, side, x)
+    np.maximum.at(most, side, x)
+    lowest, highest = least.reshape(2, slices), most.reshape(2, slices)
     none = np.isinf(lowest)
     separated = (highest[0] <= lowest[1]) | (highest[1] <= lowest[0])
     flat = highest.max(axis=0) - lowest.min(axis=0) <= 1e-9
