@@ -179,9 +179,7 @@ def _at_threshold(a: AtThreshold) -> dict[str, Any]:
 
 
 def _costs(costs: Costs, task: Task) -> dict[str, Any]:
-    table = {
-        true: dict(zip(task.labels, row, strict=True)) for true, row in zip(task.labels, costs.table, strict=True)
-    }
+    table = {true: dict(zip(task.labels, row, strict=True)) for true, row in zip(task.labels, costs.table, strict=True)}
     return {"table": table, "threshold": costs.threshold(task)}
 
 
