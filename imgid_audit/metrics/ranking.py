@@ -115,7 +115,10 @@ class RankingMetric:
         error, size = np.sqrt(ranked.variance), units.astype(np.float64)
         names = [methods.method(self.quantity, key, clustered=clustered).name for key in ("influence", "gamma")]
         student = StudentBand(ranked.value, error, size, sample.unit_name, names[0], logit=True)
-        missed = GammaBand(ranked.value, error, self.unseen / np.maximum(size, 1.0), size, names[1], complement=True)
+        # in a mean over classes one unit ranked worst costs its own class alone
+        classes = len(sample.task.labels) if class_name is None else 1
+        unseen = self.unseen / np.maximum(size, 1.0) / classes
+        missed = GammaBand(ranked.value, error, unseen, size, names[1], complement=True)
         band = Wider(student, missed)
         held = units if clustered else None
         return Measured(self.name, class_name, sample.breakdown, band, reasons, sample.n, support, held, sample.sampled)

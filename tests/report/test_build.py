@@ -80,7 +80,7 @@ def test_page_one_has_verdicts_facts_gaps_and_notes() -> None:
         "23 November 2026",
         "5 failed, 2 excluded",
         "10.04 points",
-        "Worst group\nhandheld",
+        "Deciding group\nhandheld",
         "More subjects to settle it\n[0, 46) 304; [76, 130] 160",
     ):
         assert text in page, text

@@ -172,7 +172,7 @@ def _deciding_numbers(facts: Facts, verdict: Verdict) -> list[Fact]:
         Fact(term, numbers.apart(value, verdict.tolerance, write, digits)) for term, value in shown if value is not None
     ]
     if verdict.worst is not None and verdict.worst.levels:
-        found.append(Fact("Worst group", words.group(verdict.worst)))
+        found.append(Fact("Deciding group", words.group(verdict.worst)))
     if verdict.subjects_needed:
         ranges = verdict.subjects_needed_range or {}
         needed = "; ".join(
