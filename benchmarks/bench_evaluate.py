@@ -11,11 +11,11 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import pandas as pd
 from record import record, verdict
+from timing import best
 
 from imgid_audit.core.policy import EvaluationSpec, IntervalSpec
 from imgid_audit.evaluation import decide, evaluate
@@ -46,16 +46,6 @@ def table(rows: int, seed: int = 0) -> pd.DataFrame:
         names = np.array([f"{name}-{level}" for level in range(levels)])
         frame[name] = names[generator.integers(0, levels, rows)]
     return frame
-
-
-def best(work: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest of several runs."""
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable
 from itertools import pairwise
 from time import perf_counter
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from record import record, verdict
 from scipy import sparse
+from timing import best
 
 from imgid_audit.core.cells import FN, FP, TN, TP
 from imgid_audit.core.factor import Factor
@@ -111,16 +111,6 @@ def delong(data: Decisions) -> Floats:
     (measured,) = AUROC.measure(sample)
     low, high = measured.band.limits(0.95)
     return np.array([low[0], high[0]])
-
-
-def best(work: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest of several runs."""
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return min(times)
 
 
 def row(what: str, fast: float, slow: float, goal: float) -> list[str]:

@@ -18,6 +18,7 @@ from imgid_audit.metrics.rows import Rows
 from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.flips import flip_test
 from imgid_audit.stats.hypotheses import holm
+from imgid_audit.stats.measured import Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,6 @@ def _changes(pair: Compared, level: float) -> Iterator[Change]:
     methods, p_values = band.methods(level), pair.p_values()
     for i, where in enumerate(pair.first.breakdown.slices):
         reason = undefined[i]
-        sides = [
-            float(one.value[i]) if one.undefined[i] is None else one.undefined[i] for one in (pair.first, pair.second)
-        ]
         support = int(pair.first.support[i]), int(pair.second.support[i])
         subjects = None
         if pair.first.subjects is not None and pair.second.subjects is not None:
@@ -130,8 +128,8 @@ def _changes(pair: Compared, level: float) -> Iterator[Change]:
             pair.first.metric,
             pair.first.class_name,
             where,
-            sides[0],  # type: ignore[arg-type]
-            sides[1],  # type: ignore[arg-type]
+            _value(pair.first, i),
+            _value(pair.second, i),
             float(value[i]) if reason is None else reason,
             interval,
             float(p_values[i]) if reason is None else None,
@@ -139,6 +137,11 @@ def _changes(pair: Compared, level: float) -> Iterator[Change]:
             support,
             subjects,
         )
+
+
+def _value(measured: Measured, i: int) -> float | Undefined:
+    reason = measured.undefined[i]
+    return float(measured.value[i]) if reason is None else reason
 
 
 def _flips(first: Sample, second: Sample) -> Iterator[Flips]:

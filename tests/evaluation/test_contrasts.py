@@ -97,3 +97,18 @@ def test_many_classes_have_contrasts_of_the_mean_alone(random_decisions: Make) -
     )
     assert {one.class_name for one in few} > {None}
     assert {one.class_name for one in many} <= {None}
+
+
+def test_an_area_is_not_taken_for_the_mean_of_its_groups() -> None:
+    """Equal areas, unequal sizes and prevalences: the correlation that a rate has with its total does not hold here."""
+    rng, sizes, prevalence = np.random.default_rng(2), (100, 500, 100), (0.1, 0.5, 0.3)
+    group = Factor("group", ("a", "b", "c"), np.repeat(np.arange(3, dtype=np.int32), sizes))
+    held, draws = 0, 200
+    for _ in range(draws):
+        label = (rng.random(700) < np.repeat(prevalence, sizes)).astype(np.int32)
+        score = 1 / (1 + np.exp(-(1.5 * label + rng.standard_normal(700))))
+        scores = np.stack([1 - score, score], axis=1)
+        data = Decisions(TASK, label, (score > 0.5).astype(np.int32), scores, None, (group,))
+        found = [one for key, one in contrasts(data, "auroc").items() if key[0] == "overall" and key[2] == "difference"]
+        held += all(one.interval.low <= 0 <= one.interval.high for one in found)
+    assert held / draws >= 0.92
