@@ -188,6 +188,7 @@ _add_step("run", "Do everything the config asks for; resume what was interrupted
 _add_step("train", "Train the model, where the config gives no weights.")
 _add_step("predict", "Predict every image; resume what was interrupted.")
 _add_step("evaluate", "Compute estimates, gaps and verdicts.")
+_add_step("compare", "Compare the mitigations that the config names; resume what was interrupted.")
 _add_step("report", "Write the report from the run's evaluation.")
 
 

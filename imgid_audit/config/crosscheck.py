@@ -7,41 +7,16 @@ absent, so that one mistake never hides another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-from pydantic import ValidationError
-
-from imgid_audit.config.costs import cost_complaints
-from imgid_audit.config.messages import Complaint, complaints, unknown
-from imgid_audit.config.models import OperatingPointSettings, PolicySettings, TaskSettings
-from imgid_audit.io.settings import DataSettings, PredictionsSettings, SplitSettings
+from imgid_audit.config.draft import Draft, lacks_val
+from imgid_audit.config.messages import Complaint, unknown
+from imgid_audit.config.mitigation_checks import method_of, params_complaints
+from imgid_audit.config.models import OperatingPointSettings, PolicySettings
+from imgid_audit.core.cost_table import cost_complaints
+from imgid_audit.core.errors import InputError
 from imgid_audit.report.settings import ReportSettings
-from imgid_audit.vision.settings import ModelSettings, TrainSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The blocks that are right by themselves; `given` are the top-level keys that were written at all."""
-
-    given: frozenset[str]
-    blocks: Mapping[str, Any]
-
-    def task(self) -> TaskSettings | None:
-        return self.blocks.get("task")
-
-    def data(self) -> DataSettings | None:
-        return self.blocks.get("data")
-
-    def model(self) -> ModelSettings | None:
-        return self.blocks.get("model")
-
-    def predictions(self) -> PredictionsSettings | None:
-        return self.blocks.get("predictions")
-
-    def train(self) -> TrainSettings | None:
-        return self.blocks.get("train")
+from imgid_audit.vision.settings import PluginEntry, TrainSettings
 
 
 def cross_complaints(draft: Draft) -> Iterator[Complaint]:
@@ -88,7 +63,7 @@ def _source(draft: Draft) -> Iterator[Complaint]:
     elif not model and not predictions:
         yield (), "needs `model` (images are predicted) or `predictions` (a table of what a model said)"
     elif predictions:
-        for key in ("train", "predict"):
+        for key in ("train", "predict", "mitigations"):
             if key in draft.given:
                 yield (key,), "has no effect with `predictions`, which are ready: remove it"
     data = draft.data()
@@ -102,20 +77,9 @@ def _source(draft: Draft) -> Iterator[Complaint]:
         yield ("data",), "needs `manifest`: the table of images"
 
 
-def _trains(draft: Draft) -> bool:
-    model = draft.model()
-    return model is not None and model.weights is None and "predictions" not in draft.given
-
-
-def _lacks_val(data: DataSettings) -> bool:
-    """Whether no split can be val: there is none at all, or fractions without one for val."""
-    split = data.split
-    return split is None or (isinstance(split, SplitSettings) and split.column is None and split.val is None)
-
-
 def _split(draft: Draft) -> Iterator[Complaint]:
     data = draft.data()
-    if data is not None and data.split is None and _trains(draft):
+    if data is not None and data.split is None and draft.trains:
         yield ("data",), "needs `split`: without one everything is test, and nothing is left to train on"
 
 
@@ -137,7 +101,7 @@ def _operating_point(draft: Draft) -> Iterator[Complaint]:
     elif met and (point.at is None or point.value is None):
         yield at, f"needs `{'at' if point.at is None else 'value'}` too"
     for key, asked in (("at", point.at), ("max", point.maximum)):
-        if asked is not None and data is not None and _lacks_val(data):
+        if asked is not None and data is not None and lacks_val(data):
             yield (*at, key), "needs a val split to be found on: give `data.split` one, or a `threshold`"
 
 
@@ -153,7 +117,7 @@ def _costs(draft: Draft) -> Iterator[Complaint]:
 
 def _calibration(draft: Draft) -> Iterator[Complaint]:
     data = draft.data()
-    if draft.blocks.get("calibration") is not None and data is not None and _lacks_val(data):
+    if draft.blocks.get("calibration") is not None and data is not None and lacks_val(data):
         yield ("calibration",), "needs a val split to be fitted on: give `data.split` one, or remove it"
 
 
@@ -166,11 +130,11 @@ def _training(draft: Draft) -> Iterator[Complaint]:
             yield ("train", "groups", index), unknown("attribute", name, data.attributes)
     if len(set(train.groups)) < len(train.groups):
         yield ("train", "groups"), f"must be different attributes, got {list(train.groups)}"
-    if not _trains(draft):
+    if not draft.trains:
         return
     if train.select == "worst_group" and not train.groups:
         yield ("train", "select"), "worst_group needs `train.groups`: the attributes that define a group"
-    if data.split is not None and _lacks_val(data):
+    if data.split is not None and lacks_val(data):
         for key, needs in (("select", train.select != "average"), ("patience", train.patience is not None)):
             if needs:
                 yield ("train", key), "needs a val split: give `data.split` a fraction `val`"
@@ -206,13 +170,12 @@ def _baseline(draft: Draft) -> Iterator[Complaint]:
 def _plugins(draft: Draft) -> Iterator[Complaint]:
     from imgid_audit.checks import CHECKS
     from imgid_audit.export import FORMATS
-    from imgid_audit.mitigations import MITIGATIONS
 
     for code, params in draft.blocks.get("checks", {}).items():
         if code not in CHECKS:
             yield ("checks", code), CHECKS.unknown(code)
         elif params is not False:
-            yield from _params(CHECKS[code].Params, params, ("checks", code))
+            yield from params_complaints(CHECKS[code].Params, params, ("checks", code))
     report: ReportSettings | None = draft.blocks.get("report")
     for index, name in enumerate(report.formats if report else ()):
         if name not in FORMATS:
@@ -222,21 +185,25 @@ def _plugins(draft: Draft) -> Iterator[Complaint]:
     train = draft.train()
     if train is None or train.resample is None:
         return
-    entry, at = train.resample, ("train", "resample")
-    if entry.name not in MITIGATIONS:
-        yield (*at, "name"), MITIGATIONS.unknown(entry.name)
-        return
-    method = MITIGATIONS[entry.name]
-    found = list(_params(method.Params, entry.params, (*at, "params")))
+    yield from _resample(train, train.resample)
+
+
+def _resample(train: TrainSettings, entry: PluginEntry) -> Iterator[Complaint]:
+    """`train.resample` takes methods that choose training rows and do nothing else."""
+    from imgid_audit.mitigations import build_resampler
+
+    at = ("train", "resample")
+    method, found = method_of(entry, at)
     yield from found
-    if not found and not train.groups and "groups" in method.needs(method.Params(**entry.params)):
-        yield at, f"{entry.name} by group needs `train.groups`: the attributes that define a group"
-
-
-def _params(model: Any, params: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Complaint]:
-    """What a plugin's own `Params` find wrong."""
+    if method is None or found:
+        return
+    params = method.Params.model_validate(entry.params)
+    if method.acts_on(params) != ("sampler",):
+        yield at, f"takes methods that choose training rows, and {entry.name} does not: list it in `mitigations`"
+        return
     try:
-        model.model_validate(params)
-    except ValidationError as error:
-        for trail, message in complaints(error, model, params):
-            yield (*at, *trail), message
+        build_resampler(entry.name, dict(entry.params))
+    except InputError as error:
+        yield from ((at, problem.message) for problem in error.problems)
+    if not train.groups and "group labels in training" in method.needs(params):
+        yield at, f"{entry.name} by group needs `train.groups`: the attributes that define a group"

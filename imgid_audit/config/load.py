@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from imgid_audit.config.crosscheck import Draft, cross_complaints
+from imgid_audit.config.crosscheck import cross_complaints
 from imgid_audit.config.document import Document, Trail, apply_override, read_document, wrap_document
+from imgid_audit.config.draft import Draft
 from imgid_audit.config.messages import problems_of, value_at
+from imgid_audit.config.mitigation_checks import mitigation_complaints
 from imgid_audit.config.models import Config, PolicySettings, RuleSettings, TaskSettings
 from imgid_audit.config.rules import IndexedRule, rule_complaints
 from imgid_audit.core.errors import Problem, raise_all
@@ -94,7 +96,8 @@ def _validate(model: type[Model], document: Document, at: Trail = ()) -> tuple[M
 def _cross_problems(document: Document) -> list[Problem]:
     """What is wrong between the blocks, read from those that are right by themselves."""
     draft = Draft(given=frozenset(document.root), blocks=_sound_blocks(document.root))
-    problems = [document.problem(trail, message) for trail, message in cross_complaints(draft)]
+    found = (*cross_complaints(draft), *mitigation_complaints(document.root.get("mitigations"), draft))
+    problems = [document.problem(trail, message) for trail, message in found]
     written = value_at(document.root, ("data", "attributes"))
     data = draft.data()
     attributes = tuple(data.attributes) if data else tuple(written) if isinstance(written, dict) else None

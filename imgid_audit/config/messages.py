@@ -7,14 +7,14 @@ into one message, or into the messages of the member that was evidently meant.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
-from typing import Any, get_args
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from imgid_audit.config.document import Document, Trail
 from imgid_audit.core.errors import Problem
+from imgid_audit.core.naming import unknown
 
 Complaint = tuple[Trail, str]
 
@@ -108,14 +108,6 @@ def _message(items: list[Any], model: type[BaseModel], trail: Trail) -> str:
     return f"{wanted}, got {show(first['input'])}{hint}"
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """``unknown key 'epoch': did you mean 'epochs'? known are ...``"""
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {name!r}: {hint}known are {', '.join(names) or 'none'}"
-
-
 def keys_of(model: type[BaseModel], trail: Trail) -> list[str]:
     """The keys that the block at `trail` may have; none where it is no block of `model`'s."""
     here: list[Any] = [model]
@@ -137,10 +129,12 @@ def _inside(kind: Any, part: str | int) -> list[Any]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The members of a union, or the type itself."""
+    """The members of a union, or the type itself, without what `Annotated` adds."""
     import types
     from typing import Union, get_origin
 
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
         return [inner for member in get_args(annotation) for inner in _members(member)]
     return [annotation]

@@ -28,6 +28,7 @@ from imgid_audit.core.policy import (
     Waiver,
 )
 from imgid_audit.io.settings import DataSettings, Fraction, PredictionsSettings, Settings, as_text, problem_at
+from imgid_audit.mitigations.settings import MitigationsSettings
 from imgid_audit.report.settings import ReportSettings
 from imgid_audit.stats.thresholds import Target
 from imgid_audit.vision.settings import ModelSettings, PredictSettings, TrainSettings
@@ -225,6 +226,7 @@ class Config(Settings):
     intervals: IntervalSettings = Field(default_factory=IntervalSettings)
     privacy: PrivacySettings | None = Field(None, description="absent: nothing is hidden")
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    mitigations: MitigationsSettings | None = Field(None, description="absent: nothing is compared")
     checks: dict[str, dict[str, Any] | Literal[False]] = Field(
         default_factory=dict, description="a code with its parameters, or false: do not run it"
     )
@@ -288,12 +290,14 @@ class Config(Settings):
     def plain(self) -> dict[str, Any]:
         """Every setting, defaults included, as plain JSON values; `load_config` reads it back.
 
-        Blocks that have no effect (training, where nothing trains) are left out.
+        Blocks that have no effect (training, where nothing trains) are left out. A comparison of mitigations
+        needs `train` (its groups) with given weights too.
         """
         values = self.model_dump(mode="json", by_alias=True)
         if self.predictions is not None:
-            unused = {"model", "train", "predict"}
+            unused = {"model", "train", "predict", "mitigations"}
         else:
-            unused = {"predictions"} if self.trains else {"predictions", "train"}
-        unused |= {key for key in ("operating_point", "costs", "calibration", "privacy") if values[key] is None}
+            unused = {"predictions"} if self.trains or self.mitigations is not None else {"predictions", "train"}
+        optional = ("operating_point", "costs", "calibration", "privacy", "mitigations")
+        unused |= {key for key in optional if values[key] is None}
         return {key: value for key, value in values.items() if key not in unused}

@@ -58,6 +58,7 @@ def config_text(guess: TableGuess, table: str, name: str, splits: frozenset[str]
         *(_predictions(table) if brought else MODEL),
         "",
         *_evaluation(guess, attributes),
+        *([] if brought else _mitigations(guess, attributes)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -206,3 +207,19 @@ def _evaluation(guess: TableGuess, attributes: list[AttributeGuess]) -> Iterator
     for attribute in attributes:
         yield f"    - {{metric: {metric}, across: {quoted(attribute.name)}, max_gap: 0.10}}"
     yield "report: {formats: [html, pdf, json, csv]}"
+
+
+def _mitigations(guess: TableGuess, attributes: list[AttributeGuess]) -> Iterator[str]:
+    """A block to be taken out of its comment by whoever found a gap."""
+    metric = "recall" if len(guess.labels) == 2 else "accuracy"
+    across = f", across: {quoted(attributes[0].name)}" if attributes else ""
+    yield "# Found a gap? This block compares remedies with plain training: `imgid-audit compare audit.yaml`."
+    if attributes:
+        yield f"# Methods that act by group need `groups: [{quoted(attributes[0].name)}]` in `train:`."
+    yield "# mitigations:"
+    yield "#   scope: head             # a new last layer on frozen embeddings: minutes; full: whole networks: hours"
+    yield "#   methods: [oversample, class_weights, logit_adjustment, crt]      # more: `imgid-audit list mitigations`"
+    yield "#   trials: 8               # settings tried on val, the same number for every method"
+    yield "#   seeds: 5                # networks of each method that are judged on test"
+    yield "#   # `primary` is what must become better: helps and harms are said of it alone, so declare it first."
+    yield f"#   primary: {{metric: {metric}{across}}}"

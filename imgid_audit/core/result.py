@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from imgid_audit.core.predictions import Costs, OperatingPoint
 from imgid_audit.core.slices import Slice
 from imgid_audit.core.task import Task
+
+if TYPE_CHECKING:
+    from imgid_audit.core.comparison import Comparison
 
 UndefinedKind = Literal["empty", "below_minimum", "not_applicable", "suppressed"]
 GapKind = Literal["difference", "ratio"]
@@ -285,7 +288,8 @@ class AuditResult:
 
     `provenance` (versions and hashes) and `settings` (the config as run) are plain JSON values;
     `run` holds time and place, the only part that may differ between identical runs. `privacy` says
-    what must be hidden before anything is published; None: nothing.
+    what must be hidden before anything is published; None: nothing. `comparison` of mitigations is in
+    ``comparison.json``, not in ``audit.json``; None where none was made.
     """
 
     name: str
@@ -297,3 +301,4 @@ class AuditResult:
     provenance: Mapping[str, Any]
     run: Mapping[str, Any]
     privacy: Privacy | None = None
+    comparison: Comparison | None = None

@@ -1,6 +1,9 @@
 """Temperature scaling: one number that makes scores softer or sharper and changes no top label.
 
-Source: Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, ICML.
+Source: Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, ICML. With a bias for
+each class it also brings scores that speak of other class frequencies back to those of the validation rows:
+Alexandari, Kundaje & Shrikumar (2020), Maximum likelihood with bias-corrected calibration is hard-to-beat at
+label shift adaptation, ICML.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ from imgid_audit.evaluation.breakdowns import breakdowns
 from imgid_audit.metrics import METRICS
 from imgid_audit.metrics.rows import Rows
 from imgid_audit.metrics.sample import Sample
+from imgid_audit.stats.intervals import Floats
 from imgid_audit.stats.recalibration import CLIP
+
+Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 WIDEST = 20.0
 """Temperatures are sought between 1 / WIDEST and WIDEST."""
@@ -72,6 +78,51 @@ def with_temperature(scores: Scores, temperature: float) -> Scores:
     tied = np.flatnonzero(scaled.argmax(axis=1) != top)
     scaled[tied, top[tied]] = np.nextafter(scaled[tied].max(axis=1), 2.0)
     out[known] = scaled
+    return out
+
+
+def fit_prior(label: Codes, scores: Scores) -> tuple[float, Floats]:
+    """Temperature and bias of each class (classes,) that make the mean log loss of the validation rows smallest.
+
+    - `label` (n,): class codes; `scores` (n, classes): rows sum to 1; n >= 1, raises ValueError for none
+
+    The scores softmax(log s / T + b) then have, in the mean over these rows, the classes' own frequencies.
+    The loss is convex in (1 / T, b). Biases sum to 0; that of a class without a validation row stays 0, for
+    nothing is known of it. Temperatures are sought in the range of `fit_temperature`; where nothing lowers
+    the loss by `FLAT` there is nothing to fit: (1, zeros).
+    """
+    if not len(label):
+        raise ValueError("a recalibration needs rows to be fitted on")
+    bias = np.zeros(scores.shape[1])
+    present, codes = np.unique(label, return_inverse=True)
+    logs, rows = _logs(scores)[:, present], np.arange(len(label))
+    logs = logs - logs.max(axis=1, keepdims=True)
+    counts = np.bincount(codes) / len(label)
+
+    def loss(at: Vector) -> tuple[float, Vector]:
+        z = logs * at[0] + at[1:]
+        excess = special.softmax(z, axis=1)
+        value = float((special.logsumexp(z, axis=1) - z[rows, codes]).mean())
+        slope = float((excess * logs).sum(axis=1).mean() - logs[rows, codes].mean())
+        return value, np.append(slope, excess.mean(axis=0) - counts)
+
+    start = np.append(1.0, np.zeros(len(present)))
+    bounds = [(1 / WIDEST, WIDEST), *[(None, None)] * len(present)]
+    found = optimize.minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-9}
+    )
+    if loss(start)[0] - found.fun < FLAT:
+        return 1.0, bias
+    bias[present] = found.x[1:] - found.x[1:].mean()
+    return float(1 / found.x[0]), bias
+
+
+def with_prior(scores: Scores, fitted: tuple[float, Floats]) -> Scores:
+    """Softmax of log scores / T + bias, (n, classes), as `fit_prior` found them; rows with NaN stay as they are."""
+    temperature, bias = fitted
+    out = scores.copy()
+    known = np.isfinite(scores).all(axis=1)
+    out[known] = special.softmax(_logs(scores[known]) / temperature + bias, axis=1)
     return out
 
 

@@ -1,4 +1,4 @@
-"""The CSV tables: every estimate, gap, verdict, finding and row count, in full precision.
+"""The CSV tables: every estimate, gap, verdict, finding, row count and mitigation, in full precision.
 
 Texts that a spreadsheet would take for a formula are neutralised; numbers stay numbers.
 """
@@ -11,8 +11,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from imgid_audit.core.comparison import Comparison
 from imgid_audit.core.result import AuditResult
 from imgid_audit.export.audit_json import document, plain
+from imgid_audit.export.comparison_json import change_values
 from imgid_audit.export.formats import Files, Format
 from imgid_audit.io.csvsafe import neutralise
 from imgid_audit.report import Report
@@ -36,6 +38,11 @@ VERDICTS = (
     *("waiver", "method"),
 )
 FINDINGS = ("code", "title", "status", "severity", "reason", "evidence")
+MITIGATIONS = (
+    *("method", "quantity", "metric", "class", "slice", "value", "undefined", "reason", "low", "high", "level"),
+    *("interval_method", "before", "after", "p_value", "p_adjusted", "verdict", "levelling_down"),
+    *("seed_error", "test_error", "recalibrated", "selected", "status"),
+)
 ACCOUNT = ("what", "name", "level", "rows")
 
 
@@ -55,7 +62,20 @@ def tables(result: AuditResult) -> dict[str, bytes]:
         "tables/verdicts.csv": _table(VERDICTS, found["verdicts"]),
         "tables/findings.csv": _table(FINDINGS, found["findings"]),
         "tables/account.csv": _table(ACCOUNT, _account(result)),
+        **({} if result.comparison is None else {"tables/mitigations.csv": _mitigations(result.comparison)}),
     }
+
+
+def _mitigations(found: Comparison) -> bytes:
+    """Every change against the baseline; a method that was not run has a row that says why."""
+    ran = [{**change_values(one), "status": "ran"} for one in found.changes]
+    nothing = dict.fromkeys(MITIGATIONS)
+    lost = [
+        {**nothing, "method": record.name, "reason": record.reason, "status": record.status}
+        for record in found.records
+        if record.status == "not_run"
+    ]
+    return _table(MITIGATIONS, [*ran, *lost])
 
 
 def _with_envelope(gap: dict[str, Any]) -> dict[str, Any]:

@@ -26,8 +26,8 @@ _OURS = ("config.yaml", "provenance.json", "manifest.parquet", "model", "predict
 class RunFolder:
     """The folder `path` and the names of what lies in it (DESIGN, "Run folder and audit.json").
 
-    Private: `manifest`, `cells`, `model`, `predictions`, `audit`. Made for publishing: the report
-    and `tables`.
+    Private: `manifest`, `cells`, `model`, `predictions`, `audit`, `comparison`, `mitigations`. Made for
+    publishing: the report and `tables`.
     """
 
     path: Path
@@ -109,6 +109,15 @@ class RunFolder:
     @property
     def audit(self) -> Path:
         return self.path / "audit.json"
+
+    @property
+    def comparison(self) -> Path:
+        return self.path / "comparison.json"
+
+    @property
+    def mitigations(self) -> Path:
+        """Embeddings and networks of a comparison, kept so that it can go on."""
+        return self.path / "mitigations"
 
     @property
     def tables(self) -> Path:

@@ -1,86 +1,86 @@
-"""What a mitigation is, and what the resampling ones share."""
+"""What a mitigation is: what it declares of itself, and how its parameters become a `Treatment`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BaseModel
 
-from imgid_audit.core.errors import InputError
-from imgid_audit.core.factor import Codes
 from imgid_audit.io.settings import Settings
+from imgid_audit.vision.treatment import Treatment
 
-Rows = NDArray[np.intp]
+Place = Literal["sampler", "embeddings", "pixels", "augmentation", "loss", "head", "decision"]
+"""Where a method acts. Two methods that act at one place cannot be combined."""
 
-Resampler = Callable[[Codes, Codes | None, int], Rows]
-"""``(label_codes, group_codes, seed) -> row indices``; `group_codes` may be None where not needed."""
+Need = Literal["class labels", "group labels in training", "group labels in validation", "group labels at inference"]
+"""What a method must be told of the rows."""
 
-Needs = frozenset[Literal["labels", "groups"]]
+Scope = Literal["head", "full"]
 
 
-class ResampleParams(Settings):
-    """What is made equally frequent."""
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a method is built for: the labels in class order, the task's kind, and the scope.
 
-    by: Literal["class", "group", "class_and_group"] = Field(
-        "class", description="classes, the groups of `train.groups`, or each class within each group"
-    )
+    `costs[true][predicted]` are the config's own, None without any; `positive`: the positive label of a binary task.
+    """
+
+    labels: tuple[str, ...]
+    binary: bool
+    scope: Scope
+    costs: Mapping[str, Mapping[str, float]] | None = None
+    positive: str | None = None
+
+
+class NoParams(Settings):
+    """A method without parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mitigation:
     """A registered method.
 
-    - `acts_on`: what it changes, such as ``training rows``
-    - `source`: the paper or library that it comes from
-    - `Params`: the pydantic model of its parameters; `needs(params)` what it reads of each row
-    - `build(params)` makes the function that the training step calls
+    - `acts_on(params)`: the places where it acts; `needs(params)`: what it must be told
+    - `shifts_prior(params)`: whether it makes scores speak of another frequency of classes than the data's
+    - `source`: the paper or library that it comes from; `Params`: the pydantic model of its parameters
+    - `scopes`: where it can be used; `excludes`: methods that it must not be combined with, beyond those
+      that act at the same place or correct the class prior a second time
+    - `space`: values that tuning may try, by parameter; parameters that the user gave stay as they are
+    - `build(params, ask)` makes the treatment; raises `InputError` for parameters that do not fit the task
+    - `unmet(params, ask, counts)`: what only the data can refuse, as messages (see `Counts`)
+    - `warning`: what a reader must know, or a function of the parameters; '' for nothing
+    - `falls_back`: without group labels it does something sensible instead, and runs
     """
 
     name: str
     summary: str
-    acts_on: str
     source: str
-    Params: type[ResampleParams]
-    build: Callable[[ResampleParams], Resampler]
-
-    def needs(self, params: ResampleParams) -> Needs:
-        """What the method reads besides the images: ``labels``, ``groups`` or both."""
-        needs: dict[str, Needs] = {
-            "class": frozenset({"labels"}),
-            "group": frozenset({"groups"}),
-            "class_and_group": frozenset({"labels", "groups"}),
-        }
-        return needs[params.by]
-
-
-def resampler(method: Mitigation, params: Mapping[str, Any]) -> Resampler:
-    """The method's function for `params`, which its own model validates (pydantic's error if wrong)."""
-    return method.build(method.Params.model_validate(params))
+    Params: type[BaseModel]
+    build: Callable[[Any, Ask], Treatment]
+    acts_on: Callable[[Any], tuple[Place, ...]]
+    needs: Callable[[Any], frozenset[Need]]
+    shifts_prior: Callable[[Any], bool] = field(default=lambda _: False)
+    scopes: tuple[Scope, ...] = ("head", "full")
+    excludes: tuple[str, ...] = ()
+    space: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    unmet: Callable[[Any, Ask, Counts], Sequence[str]] = field(default=lambda _params, _ask, _counts: ())
+    warning: str | Callable[[Any], str] = ""
+    falls_back: bool = False
 
 
-def strata(params: ResampleParams, labels: Codes, groups: Codes | None) -> Codes:
-    """The stratum of every row, shape (n,): what is to be made equally frequent."""
-    if params.by == "class":
-        return labels
-    if groups is None:
-        raise InputError(f"resampling by {params.by} needs `train.groups`: the attributes that define a group")
-    if params.by == "group":
-        return groups
-    both: Codes = (groups * (labels.max(initial=0) + 1) + labels).astype(np.int32)
-    return both
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows there are, as a method may refuse them: by class, by group, by both.
 
-
-def sampled_rows(sampler: Any, codes: Codes) -> Rows:
-    """The rows that an imbalanced-learn sampler picks, sorted; with one stratum or none all rows, once each.
-
-    Only indices are resampled, never pixels: the sampler sees a column of row numbers.
+    - `classes[label]`, `groups[group]`: training rows; `val_groups[group]`: validation rows
+    - `cells[(label, group)]`: training rows of a class within a group; groups are empty without `train.groups`
+    - `adjust`: rows set aside for adjusting
     """
-    rows = np.arange(len(codes))
-    if len(np.unique(codes)) < 2:
-        return rows
-    sampler.fit_resample(rows[:, None], codes)
-    return np.sort(np.asarray(sampler.sample_indices_, dtype=np.intp))
+
+    classes: Mapping[str, int]
+    groups: Mapping[str, int]
+    val_groups: Mapping[str, int]
+    cells: Mapping[tuple[str, str], int]
+    adjust: int

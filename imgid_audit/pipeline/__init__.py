@@ -1,6 +1,6 @@
 """The one package that sees every floor: a step per function, in order.
 
-    prepare -> train -> predict -> evaluate -> report
+    prepare -> train -> predict -> compare -> evaluate -> report
 
 `job` reads the inputs and opens the run folder, `steps` does the work on it, `commands` are what
 the command line and the Python API call. Clock, git and seeds are read here, once.
@@ -9,6 +9,7 @@ the command line and the Python API call. Clock, git and seeds are read here, on
 from imgid_audit.pipeline.checking import CheckSummary, check
 from imgid_audit.pipeline.commands import (
     Outcome,
+    compare,
     demo,
     evaluate,
     gate,
@@ -25,6 +26,7 @@ __all__ = [
     "HistoryOutcome",
     "Outcome",
     "check",
+    "compare",
     "demo",
     "diff",
     "evaluate",

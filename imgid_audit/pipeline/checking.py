@@ -10,6 +10,7 @@ from imgid_audit.config import Config
 from imgid_audit.core.manifest import Status
 from imgid_audit.core.policy import Rule
 from imgid_audit.pipeline.baseline import open_baseline
+from imgid_audit.pipeline.checking_mitigations import comparison_lines
 from imgid_audit.pipeline.deciding import require_few_unpredicted, unpredicted
 from imgid_audit.pipeline.inputs import Inputs, read_inputs, weights_path
 from imgid_audit.pipeline.job import epoch
@@ -40,7 +41,8 @@ def check(config: Config) -> CheckSummary:
 
         if kind_of(weights) in ("safetensors", "torch") or config.model.sha256 is None:
             load_model(config.model, weights, len(inputs.task.labels))
-    lines = (*_data_lines(config, inputs), *_decision_lines(config), *_policy_lines(config))
+    asked = (*_decision_lines(config), *_policy_lines(config), *comparison_lines(config))
+    lines = (*_data_lines(config, inputs), *asked)
     return CheckSummary((*lines, f"report: {', '.join(config.report.formats)}", *inputs.notes))
 
 

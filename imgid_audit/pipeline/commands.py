@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imgid_audit.config import Config, load_config, load_policy
+from imgid_audit.core.comparison import Comparison
 from imgid_audit.core.errors import InputError, Problem, raise_all
 from imgid_audit.core.policy import EvaluationSpec, Policy
 from imgid_audit.core.progress import SILENT, Progress
@@ -19,6 +20,7 @@ from imgid_audit.export.junit import render_junit
 from imgid_audit.io.run_folder import RunFolder
 from imgid_audit.pipeline import gating, steps
 from imgid_audit.pipeline.baseline import for_gate, open_baseline
+from imgid_audit.pipeline.comparing import compare_step, kept_comparison
 from imgid_audit.pipeline.job import epoch, open_job
 from imgid_audit.pipeline.settled import require_same_settings
 from imgid_audit.pipeline.unmet import unknown_levels
@@ -29,7 +31,8 @@ from imgid_audit.pipeline.writing import write_report
 class Outcome:
     """What a command leaves: the result (None for steps before it), where, and the exit code.
 
-    `removed` are published files of an earlier audit that the command did not write anew.
+    `removed` are published files of an earlier audit that the command did not write anew; `comparison` is
+    what `compare` found.
     """
 
     result: AuditResult | None
@@ -37,6 +40,7 @@ class Outcome:
     files: tuple[Path, ...]
     exit_code: int
     removed: tuple[Path, ...] = ()
+    comparison: Comparison | None = None
 
 
 def run(
@@ -47,7 +51,8 @@ def run(
         open_baseline(config, job.inputs.task)  # before hours of training, not after
         training = steps.train_step(job)
         predictions = steps.predict_step(job)
-        result = steps.evaluate_step(job, predictions, training)
+        comparison = compare_step(job) if config.mitigations is not None and config.trains else None
+        result = replace(steps.evaluate_step(job, predictions, training), comparison=comparison)
         files, removed = write_report(job, result, images=steps.pictures(job, predictions))
         return Outcome(result, job.folder.path, files, exit_code(result, config.policy.policy()), removed)
 
@@ -90,6 +95,21 @@ def evaluate(
         return Outcome(result, job.folder.path, files, exit_code(result, config.policy.policy()), removed)
 
 
+def compare(
+    config: Config, *, out: Path | None = None, progress: Progress = SILENT, trust_model_code: bool = False
+) -> Outcome:
+    """Compare the mitigations that the config asks for; trains the backbone where that is not done yet.
+
+    Writes comparison.json and the winner's weights; `report` and `run` show it.
+    """
+    with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
+        found = compare_step(job)
+        files = [job.folder.comparison]
+        if found.winner is not None and found.winner.weights:
+            files.append(job.folder.path / found.winner.weights)
+        return Outcome(None, job.folder.path, tuple(files), 0, comparison=found)
+
+
 def report(
     config: Config, *, out: Path | None = None, progress: Progress = SILENT, trust_model_code: bool = False
 ) -> Outcome:
@@ -100,6 +120,7 @@ def report(
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
         result = read_audit(job.folder.audit)
         require_same_settings(config, result, job.folder.audit)
+        result = replace(result, comparison=kept_comparison(job))
         images = None
         if config.report.worst_images:
             images = steps.pictures(job, steps.stored_predictions(job))

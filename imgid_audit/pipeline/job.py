@@ -86,7 +86,8 @@ def job_key(config: Config, inputs: Inputs) -> str:
     plain.get("predict", {}).pop("max_failed", None)
     for attribute in plain["data"]["attributes"].values():
         attribute.pop("reference", None)
-    settings = {name: plain[name] for name in ("task", "data", "model", "train", "predict") if name in plain}
+    named = ("task", "data", "model", *(("train",) if config.trains else ()), "predict")
+    settings = {name: plain[name] for name in named if name in plain}
     return run_key({"settings": settings, "hashes": dict(inputs.hashes)})
 
 

@@ -16,7 +16,8 @@ WITHOUT_EFFECT = (("predict", "max_failed"), ("predictions", "max_failed"), ("pr
 def require_same_settings(config: Config, result: AuditResult, path: Path) -> None:
     """A report words what was evaluated: raise `InputError` where the config asks for anything else.
 
-    The `report` block may differ: it says how, not what. `path` is the stored audit's.
+    The `report` block may differ: it says how, not what; so may `mitigations`, which no number of the audit
+    depends on. `path` is the stored audit's.
     """
     asked, found = _settings(config), _settings(_stored(config, result))
     other = [name for name in dict.fromkeys((*asked, *found)) if asked.get(name) != found.get(name)]
@@ -36,7 +37,7 @@ def _stored(config: Config, result: AuditResult) -> Config | dict[str, Any]:
 
 def _settings(config: Config | dict[str, Any]) -> dict[str, Any]:
     plain = config.plain() if isinstance(config, Config) else config
-    settings: dict[str, Any] = {name: plain[name] for name in plain if name != "report"}
+    settings: dict[str, Any] = {name: plain[name] for name in plain if name not in ("report", "mitigations")}
     for block, name in WITHOUT_EFFECT:
         if isinstance(settings.get(block), dict):
             settings[block] = {key: value for key, value in settings[block].items() if key != name}

@@ -83,7 +83,7 @@ def predict_step(job: Job) -> Predictions:
         return brought_predictions(job)
     from imgid_audit.vision.infer import predict, require_few_failed
 
-    model = _load_model(job)
+    model = load_trained(job)
     job.progress.step("predict")
     store = _store(job, model)
     settings = job.config.predict
@@ -119,7 +119,7 @@ def stored_predictions(job: Job) -> Predictions:
         raise InputError(
             Problem(str(job.folder.path), "holds no trained model yet: `imgid-audit run` or `train` first")
         )
-    store = _store(job, _load_model(job))
+    store = _store(job, load_trained(job))
     if store.missing():
         raise InputError(
             Problem(
@@ -132,7 +132,7 @@ def stored_predictions(job: Job) -> Predictions:
     return predictions
 
 
-def _load_model(job: Job) -> LoadedModel:
+def load_trained(job: Job) -> LoadedModel:
     from imgid_audit.vision.weights import load_model
 
     settings = job.config.model

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from imgid_audit.config import Config
-from imgid_audit.config.costs import cost_complaints
+from imgid_audit.core.cost_table import cost_complaints
 from imgid_audit.core.errors import Problem
 from imgid_audit.core.factor import MISSING, OTHER, Factor
 from imgid_audit.core.manifest import Manifest, Status
 from imgid_audit.core.policy import Rule
 from imgid_audit.core.predictions import Predictions, distinct_rows
 from imgid_audit.core.task import Task
-from imgid_audit.io.attributes import bin_texts
 from imgid_audit.io.messages import did_you_mean, listed
 from imgid_audit.io.settings import AttributeSettings
+from imgid_audit.pipeline.levels import known_levels, unknown_among
+from imgid_audit.pipeline.unmet_mitigations import unmet_mitigations
 
 MOST_GROUPS = 5000
 """Groups of an intersection: all pairs of them are compared."""
@@ -38,6 +39,8 @@ def unmet(config: Config, task: Task, manifest: Manifest, brought: Predictions |
     yield from _large(config, manifest)
     yield from _threshold(config, task, manifest, brought)
     yield from _calibration(config, manifest, brought)
+    if config.trains:  # given weights are audited as they are; `compare` asks again
+        yield from unmet_mitigations(config, task, manifest)
 
 
 def _scores(config: Config, brought: Predictions | None) -> Iterator[Problem]:
@@ -60,33 +63,20 @@ def _classes(config: Config, task: Task) -> Iterator[Problem]:
 def unknown_levels(
     rules: Sequence[Rule], attributes: Sequence[Factor], settings: Mapping[str, AttributeSettings]
 ) -> Iterator[Problem]:
-    """Levels that a rule ignores and none of its attributes has.
-
-    Bins without rows, ``(missing)`` and ``(other)`` are known: which of them occur may change from one night's
-    data to the next.
-    """
+    """Levels that a rule ignores and none of its attributes has."""
     for index, rule in enumerate(rules):
-        known = [level for name in rule.across for level in _levels(name, attributes, settings)]
-        for level in rule.ignore:
-            if level not in (*known, MISSING, OTHER):
-                message = f"unknown level {level!r} of {' and '.join(rule.across)}: {did_you_mean(level, known)}"
-                yield Problem(f"[policy > rules > {index} > ignore]", f"{message}known are {listed(known) or 'none'}")
+        for message in unknown_among(rule.ignore, rule.across, attributes, settings):
+            yield Problem(f"[policy > rules > {index} > ignore]", message)
 
 
 def unknown_references(attributes: Sequence[Factor], settings: Mapping[str, AttributeSettings]) -> Iterator[Problem]:
     """Levels that others are to be compared with and their attribute does not have."""
     for name, asked in settings.items():
-        known = _levels(name, attributes, settings)
+        known = known_levels(name, attributes, settings)
         if asked.reference is not None and asked.reference not in (*known, MISSING, OTHER):
             message = f"unknown level {asked.reference!r} of {name}: {did_you_mean(asked.reference, known)}"
             at = f"[data > attributes > {name} > reference]"
             yield Problem(at, f"{message}known are {listed(known) or 'none'}")
-
-
-def _levels(name: str, attributes: Sequence[Factor], settings: Mapping[str, AttributeSettings]) -> tuple[str, ...]:
-    found = next((factor.levels for factor in attributes if factor.name == name), ())
-    bins = settings[name].bins if name in settings else None
-    return found if bins is None else tuple(dict.fromkeys((*bin_texts(bins), *found)))
 
 
 def _large(config: Config, manifest: Manifest) -> Iterator[Problem]:

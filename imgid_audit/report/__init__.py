@@ -22,6 +22,7 @@ from imgid_audit.report.sections import (
     intersections,
     limits,
     method,
+    mitigations,
     overall,
     provenance,
     verdicts,
@@ -41,6 +42,7 @@ SECTIONS.register(decisions.SECTION)
 SECTIONS.register(calibration.SECTION)
 SECTIONS.register(worst_images.SECTION)
 SECTIONS.register(findings.SECTION)
+SECTIONS.register(mitigations.SECTION)
 SECTIONS.register(limits.SECTION)
 SECTIONS.register(method.SECTION)
 SECTIONS.register(provenance.SECTION)

@@ -8,6 +8,7 @@ from typing import Any
 from imgid_audit.core.predictions import OperatingPoint
 from imgid_audit.report import numbers
 from imgid_audit.report.blocks import Fact
+from imgid_audit.report.compared import wording
 from imgid_audit.report.facts import Facts
 
 
@@ -24,6 +25,7 @@ def facts(of: Facts) -> tuple[Fact, ...]:
         Fact("Rows", _rows(of)),
         Fact("Evaluated", _evaluated(of)),
         *_operating_point(of),
+        *_compared(of),
         Fact("Date of the report", numbers.date_time(of.epoch)),
     )
 
@@ -79,6 +81,11 @@ def _operating_point(of: Facts) -> list[Fact]:
     if evaluation.operating_point is None and evaluation.costs is None:
         return []
     return [Fact("Operating point", operating_point(of))]
+
+
+def _compared(of: Facts) -> list[Fact]:
+    found = of.result.comparison
+    return [] if found is None else [Fact("Mitigations compared", wording.glance(found))]
 
 
 def operating_point(of: Facts) -> str:

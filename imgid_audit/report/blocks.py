@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imgid_audit.report.figures.axis import Axis, Strip
+from imgid_audit.report.figures.dumbbell import Dumbbell
 
 CellKind = Literal["name", "text", "number", "interval", "undefined", "note", "plot", "heat"]
 StatusKind = Literal["good", "bad", "open", "off"]
@@ -24,6 +25,7 @@ class Cell:
     - `sort`: the full number for sorting, '' to sort by the text; undefined cells sort last
     - `strip`: the drawn interval of a forest plot; `bar`: a drawn share, a width in per cent
     - `status`: a verdict or finding pill
+    - `pair`: a value before and after, drawn
     - `shade`: step 0 to 8 of a heat map, None for no shade
     """
 
@@ -36,6 +38,7 @@ class Cell:
     bar: str = ""
     status: StatusKind | None = None
     shade: int | None = None
+    pair: Dumbbell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     heading: str = ""
-    kind: Literal["list", "forest", "heat", "gaps", "plain", "methods"] = "list"
+    kind: Literal["list", "forest", "heat", "gaps", "plain", "methods", "compared"] = "list"
 
 
 @dataclass(frozen=True, slots=True)

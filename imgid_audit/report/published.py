@@ -27,6 +27,7 @@ from imgid_audit.core.result import (
 from imgid_audit.core.slices import Slice
 from imgid_audit.report import words
 from imgid_audit.report.facts import rules_by_id
+from imgid_audit.report.published_comparison import comparison_reason, publishable_comparison
 
 MOST_SLICES = 400
 """Slices of a hidden intersection that are listed as hidden; of a larger one none is."""
@@ -46,9 +47,14 @@ def publishable(result: AuditResult) -> AuditResult:
         data=_account(result.data, hiding),
         evaluation=_evaluation(result, hiding),
         findings=tuple(_finding(finding, hiding) for finding in result.findings),
-        notes=(*result.notes, notice(hiding)),
+        notes=(*result.notes, notice(hiding), *_of_comparison(result, hiding)),
         privacy=replace(hiding, applied=True),
+        comparison=None if result.comparison is None else publishable_comparison(result.comparison, hiding),
     )
+
+
+def _of_comparison(result: AuditResult, hiding: Privacy) -> tuple[str, ...]:
+    return () if result.comparison is None else (comparison_reason(hiding),)
 
 
 def notice(hiding: Privacy) -> str:

@@ -68,6 +68,7 @@ RECALIBRATION = "calibration slope and intercept"
 COMPARED: dict[GapKind, str] = {"difference": "difference of proportions", "ratio": "ratio of proportions"}
 OTHERS: dict[GapKind, str] = {"difference": "difference of others", "ratio": "ratio of others"}
 GAP, BOUND, FLIPS = "gap", "bound of a verdict", "change of a proportion"
+MEAN_OVER_SEEDS, CHANGE_OVER_SEEDS = "mean over seeds", "change by a mitigation"
 CHOICES = {PROPORTION: "proportion", MEAN: "mean", COMPARED["difference"]: "difference", COMPARED["ratio"]: "ratio"}
 """Quantities whose method can be asked for, and the setting that does."""
 
@@ -93,6 +94,9 @@ _GAMMA = "Fay & Feuer 1997, Stat. Med. 16:791"
 _GAMMA_BAND = "imgid_audit.stats.gamma:GammaBand"
 _INFLUENCE = "delta method with influence functions, Deville 1999, Surv. Methodol. 25:193"
 _CROSS = "cross-fitting, Berta et al. 2026, arXiv 2602.24230"
+
+_BANERJEE = "Banerjee 1960, Sankhya 22:357"
+_CROSSED = "crossed seeds and rows, Brennan 2001; unseen flips, Bonett & Price 2012, JEBS 37:479"
 
 _S = "imgid_audit.stats"
 _RATE, _BAND = f"{_S}.bands:RateBand", f"{_S}.bands:StudentBand"
@@ -219,6 +223,19 @@ METHODS = (
     Method(
         FLIPS, "tango", "subjects", "two runs of the same rows, on effective counts",
         "Tango, paired rows (effective n by subject)", "Tango 1998, Stat. Med. 17:891", f"{_S}.paired:tango",
+    ),
+    Method(
+        MEAN_OVER_SEEDS, "summed_squares", "either", "the networks of one method",
+        "t over seeds and the metric's limits, in squares", _BANERJEE, f"{_S}.seeds:estimate_limits",
+    ),
+    Method(
+        CHANGE_OVER_SEEDS, "summed_squares", "rows", "a method less the baseline, on the same seeds and rows",
+        "t over seeds and linearised rows, in squares", f"{_BANERJEE}; {_CROSSED}", f"{_S}.seeds:row_sampling",
+    ),
+    Method(
+        CHANGE_OVER_SEEDS, "summed_squares", "subjects", "a method less the baseline, on the same seeds and rows",
+        "t over seeds and linearised rows by subject, in squares", f"{_BANERJEE}; {_CROSSED}",
+        f"{_S}.seeds:row_sampling",
     ),
 )  # fmt: skip
 """A quantity that the code asks for has one row for each key and sampling."""

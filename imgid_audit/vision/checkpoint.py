@@ -22,7 +22,11 @@ FILE = "training.resume.pt"
 
 @dataclass(slots=True)
 class History:
-    """What happened so far in a training. `best_*` are of the epoch whose weights were kept."""
+    """What happened so far in a training.
+
+    `best_*` are of the epoch whose weights were kept, `average_*` of the best by plain accuracy where those
+    are kept besides.
+    """
 
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
@@ -32,6 +36,10 @@ class History:
     images_seen: int = 0
     undecodable: dict[int, str] = field(default_factory=dict)
     undefined: tuple[str, ...] = ()
+    average_epoch: int = 0
+    average_accuracy: float = -math.inf
+    average_loss: float = math.inf
+    average_sha256: str = ""
 
     def is_best(self, epoch: EpochRecord) -> bool:
         """Whether `epoch` beats the best so far; with nothing to select by, the last epoch does."""
@@ -43,6 +51,17 @@ class History:
         self.best_epoch, self.sha256 = epoch.epoch, sha256
         if epoch.criterion is not None and epoch.val_loss is not None:
             self.best_criterion, self.best_loss = epoch.criterion, epoch.val_loss
+
+    def is_best_average(self, epoch: EpochRecord) -> bool:
+        """As `is_best`, by accuracy of all validation rows."""
+        if epoch.val_accuracy is None or epoch.val_loss is None:
+            return True
+        return (epoch.val_accuracy, -epoch.val_loss) > (self.average_accuracy, -self.average_loss)
+
+    def keep_average(self, epoch: EpochRecord, sha256: str) -> None:
+        self.average_epoch, self.average_sha256 = epoch.epoch, sha256
+        if epoch.val_accuracy is not None and epoch.val_loss is not None:
+            self.average_accuracy, self.average_loss = epoch.val_accuracy, epoch.val_loss
 
 
 def fingerprint(

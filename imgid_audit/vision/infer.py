@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from imgid_audit.core.manifest import Manifest, Status
 from imgid_audit.core.predictions import Predictions
 from imgid_audit.core.progress import SILENT, Progress
 from imgid_audit.vision import device as devices
-from imgid_audit.vision.models import logits_of
+from imgid_audit.vision.batching import Forward, first_batch_size, within_memory
 from imgid_audit.vision.settings import PredictSettings
 from imgid_audit.vision.sources import Batch, ImageSource, blocks
 from imgid_audit.vision.weights import LoadedModel
@@ -70,13 +71,13 @@ def predict(
     is true (asked between shards), or where one image alone does not fit in memory. Whether too
     many rows failed is for `require_few_failed` to say.
     """
-    _require_class_order(manifest, model)
+    require_class_order(manifest, model)
     device = devices.resolve_device(settings.device)
     worker = _Worker(manifest, model, settings, device, progress, total=len(rows_to_predict(manifest)))
     missing = store.missing()
     worker.done = worker.total - sum(len(store.rows(index)) for index in missing)
     threads = devices.auto_threads(device) if settings.workers == "auto" else settings.workers
-    batch_size = store.meta.get(BATCH_SIZE) or _first_batch_size(settings, device, model.transform.size)
+    batch_size = store.meta.get(BATCH_SIZE) or first_batch_size(settings, device, model.transform.size)
     images = manifest.images
     if images is None:
         raise InputError(Problem("[data > image]", "the manifest has no images to predict"))
@@ -88,16 +89,8 @@ def predict(
                     "the same command resumes"
                 )
             rows = store.rows(index)
-            while True:
-                try:
-                    columns = worker.shard(source, rows, batch_size)
-                except Exception as error:
-                    if not devices.is_out_of_memory(error):
-                        raise
-                    batch_size = _halved(batch_size, error)
-                else:
-                    break
-                devices.free_memory(device)
+            work = partial(worker.shard, source, rows)
+            columns, batch_size = within_memory(work, batch_size, device)
             if store.meta.get(BATCH_SIZE) != batch_size:
                 store.set_meta(BATCH_SIZE, batch_size)
             store.write(index, columns)
@@ -129,13 +122,11 @@ class _Worker:
     progress: Progress
     total: int
     done: int = 0
-    module: torch.nn.Module = field(init=False)
-    dtype: torch.dtype = field(init=False)
+    forward: Forward = field(init=False)
     meters: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.dtype = devices.resolve_precision(self.settings.precision, self.device, training=False)
-        self.module = self.model.module.eval().to(self.device, memory_format=devices.memory_format(self.device))
+        self.forward = Forward(self.model, self.settings, self.device)
         if self.progress is not SILENT:
             from imgid_audit.vision.meters import Meters
 
@@ -183,10 +174,7 @@ class _Worker:
 
     def _scores(self, pixels: torch.Tensor) -> torch.Tensor:
         """Softmax of the logits, float64 (m, classes) on the CPU."""
-        device = self.device
-        with torch.inference_mode(), devices.autocast(device, self.dtype):
-            batch = self.model.transform.normalise(pixels.to(device, non_blocking=True))
-            logits = logits_of(self.module(batch.to(memory_format=devices.memory_format(device))))
+        logits = self.forward(pixels)
         if logits.ndim != 2 or logits.shape != (len(pixels), self.classes):
             found = logits.shape[1] if logits.ndim == 2 else f"shape {tuple(logits.shape)}"
             message = f"the model gives {found} outputs an image, the task has {self.classes} classes"
@@ -199,24 +187,12 @@ class _Worker:
         return "" if accuracy is None else f"accuracy so far {accuracy:.3f}"
 
 
-def _require_class_order(manifest: Manifest, model: LoadedModel) -> None:
+def require_class_order(manifest: Manifest, model: LoadedModel) -> None:
     """The file's own class order, where it carries one, must be the task's: a matching count is not enough."""
     levels = manifest.label.levels
     if model.labels is not None and model.labels != levels:
         message = f"the weights' outputs are {list(model.labels)}, the task's labels are {list(levels)}: use that order"
         raise InputError(Problem("[task > labels]", message))
-
-
-def _first_batch_size(settings: PredictSettings, device: torch.device, size: int) -> int:
-    return devices.auto_batch_size(device, size) if settings.batch_size == "auto" else settings.batch_size
-
-
-def _halved(batch_size: int, error: Exception) -> int:
-    if batch_size == 1:
-        raise StoppedError(
-            "out of memory with a single image: use a smaller model.input.size, or another device"
-        ) from error
-    return batch_size // 2
 
 
 def assemble(manifest: Manifest, columns: Mapping[str, NDArray[Any]]) -> Predictions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,22 +21,19 @@ from imgid_audit.core.task import Task
 from imgid_audit.vision import device as devices
 from imgid_audit.vision.augment import augment, is_random
 from imgid_audit.vision.checkpoint import History
+from imgid_audit.vision.errors import DivergedError
 from imgid_audit.vision.meters import Meters
+from imgid_audit.vision.mix import Drawn, draw, mixed_images
 from imgid_audit.vision.models import logits_of
+from imgid_audit.vision.objective import Objective, material_of
 from imgid_audit.vision.reproducible import derive, seed_all
-from imgid_audit.vision.settings import ModelSettings, TrainSettings
+from imgid_audit.vision.settings import AugmentSettings, ModelSettings, TrainSettings
 from imgid_audit.vision.sources import Batch, Finish, ImageSource, Rows, blocks
 from imgid_audit.vision.transforms import InputTransform
+from imgid_audit.vision.treatment import PLAIN, Resample, Treatment, decay_of
 
-Resample = Callable[[NDArray[Any], NDArray[Any] | None, int], NDArray[Any]]
-"""`(label codes (n,), group codes (n,) or None, seed) -> indices into the n training rows`."""
-
-INIT, EPOCH, ORDER, RESAMPLE, AUGMENT = range(5)
+INIT, EPOCH, ORDER, RESAMPLE, AUGMENT, MIX = range(6)
 """What seeds are derived for."""
-
-
-class DivergedError(StoppedError):
-    """The loss or the weights became NaN or infinite. The last good checkpoint is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +53,13 @@ class Job:
     resample: Resample | None
     progress: Progress
     stop: Callable[[], bool]
+    treatment: Treatment = PLAIN
+    keep_average: bool = False
+
+    @property
+    def augment(self) -> AugmentSettings:
+        """Random changes of training images: the treatment's, else those of the settings."""
+        return self.settings.augment if self.treatment.augment is None else self.treatment.augment
 
 
 class Loop:
@@ -65,14 +70,26 @@ class Loop:
         self.layout = devices.memory_format(job.device)
         self.dtype = devices.resolve_precision(job.settings.precision, job.device, training=True)
         self.model = model.to(job.device, memory_format=self.layout)
-        self.optimizer = make_optimizer(self.model, job.settings)
+        decay = decay_of(job.treatment, job.settings.weight_decay)
+        self.optimizer = make_optimizer(self.model, job.settings.model_copy(update={"weight_decay": decay}))
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=self.dtype == torch.float16)
         self.train_rows, self.val_rows = job.manifest.rows("train"), job.manifest.rows("val")
+        self.groups = None if job.groups is None else torch.from_numpy(job.groups)
+        groups = None if job.groups is None else job.groups[self.train_rows]
+        labels = job.manifest.label.codes[self.train_rows]
+        material = material_of(labels, groups, len(job.task.labels), len(job.group_names))
+        self.objective = Objective(job.treatment, material, self.model, job.settings.epochs)
+        self.turn = (0, 0)
 
     @property
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+        return parts if self.objective.plain else {**parts, "loss": self.objective.loss}
+
+    def finished(self) -> contextlib.AbstractContextManager[None]:
+        """The network as it predicts: for validation, and for the weights that are kept."""
+        return self.objective.finished()
 
     @property
     def lr(self) -> float:
@@ -95,6 +112,7 @@ class Loop:
             history.undecodable.update(batch.failed)
             if batch.pixels is None or (len(batch.rows) == 1 < settings.batch_size):
                 continue  # batch norm has no statistics of a single image
+            self.turn = (epoch, number)
             loss = self._step(batch, meters)
             if not math.isfinite(loss):
                 raise DivergedError(f"training loss became {loss} in epoch {epoch}, batch {number + 1}")
@@ -106,7 +124,6 @@ class Loop:
     def validate(self, source: ImageSource, history: History) -> Meters:
         """Loss, accuracy, and accuracy by class and group on the validation rows."""
         job = self.job
-        groups = None if job.groups is None else torch.from_numpy(job.groups)
         meters = Meters(len(job.task.labels), len(job.group_names))
         size = devices.auto_batch_size(job.device, job.transform.size)
         self.model.eval()
@@ -118,7 +135,7 @@ class Loop:
                 label = self._labels(batch)
                 logits = self._logits(batch.pixels).cpu()
                 losses = nn.functional.cross_entropy(logits, label, reduction="none")
-                group = None if groups is None else groups[torch.from_numpy(batch.rows)]
+                group = None if self.groups is None else self.groups[torch.from_numpy(batch.rows)]
                 meters.update(logits.argmax(dim=1), label, group, losses)
         return meters
 
@@ -129,15 +146,30 @@ class Loop:
     def _step(self, batch: Batch, meters: Meters) -> float:
         assert batch.pixels is not None
         label = self._labels(batch)
+        pixels, drawn = self._mixed(batch.pixels)
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self._logits(batch.pixels)
-        losses = nn.functional.cross_entropy(logits, label.to(logits.device, non_blocking=True), reduction="none")
+        logits = self._logits(pixels)
+        group = None if self.groups is None else self.groups[torch.from_numpy(batch.rows)].to(logits.device)
+        label_there = label.to(logits.device, non_blocking=True)
+        losses, plain = self.objective(logits, label_there, group, self.turn[0], drawn)
         mean = losses.mean()
         self.scaler.scale(mean).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        meters.update(logits.detach().argmax(dim=1).cpu(), label, loss=losses.detach().cpu())
+        if drawn is not None and drawn.share < 0.5:
+            label = label.roll(1, 0)  # a mixed image counts as right where its larger part is recognised
+        meters.update(logits.detach().argmax(dim=1).cpu(), label, loss=plain.cpu())
         return float(mean.detach())
+
+    def _mixed(self, pixels: torch.Tensor) -> tuple[torch.Tensor, Drawn | None]:
+        """The batch as the treatment mixes it, and how."""
+        mix = self.job.treatment.mix
+        if mix is None:
+            return pixels, None
+        rng = np.random.default_rng((derive(self.job.settings.seed, MIX), *self.turn))
+        drawn = draw(mix, pixels.shape[-2], pixels.shape[-1], rng)
+        on_device = pixels.to(self.job.device, non_blocking=True)
+        return mixed_images(on_device if drawn.box is not None else on_device.float(), drawn), drawn
 
     def _logits(self, pixels: torch.Tensor) -> torch.Tensor:
         """float32 logits (m, classes) on the device."""
@@ -152,10 +184,11 @@ class Loop:
     def _plan(self, epoch: int) -> list[Rows]:
         settings = self.job.settings
         rows = self.train_rows
-        if self.job.resample is not None:
+        resample = self.job.treatment.rows or self.job.resample
+        if resample is not None:
             groups = None if self.job.groups is None else self.job.groups[rows]
             seed = derive(settings.seed, RESAMPLE, epoch) % 2**32
-            rows = rows[self.job.resample(self.job.manifest.label.codes[rows], groups, seed)]
+            rows = rows[resample(self.job.manifest.label.codes[rows], groups, seed)]
         order = np.random.default_rng(derive(settings.seed, ORDER, epoch)).permutation(len(rows))
         plan = blocks(rows[order], settings.batch_size)
         if len(plan) > 1 and len(plan[-1]) == 1:
@@ -164,12 +197,12 @@ class Loop:
 
     def _finish(self, epoch: int) -> Finish | None:
         job = self.job
-        if not is_random(job.settings.augment):
+        if not is_random(job.augment):
             return None
 
         def finish(image: torch.Tensor, row: int) -> torch.Tensor:
             rng = np.random.default_rng((job.settings.seed, AUGMENT, epoch, row))
-            return augment(image, job.settings.augment, job.transform, rng)
+            return augment(image, job.augment, job.transform, rng)
 
         return finish
 

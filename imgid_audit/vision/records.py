@@ -11,6 +11,7 @@ from imgid_audit.io.atomic import write_json
 
 FILE = "training.json"
 WEIGHTS = "weights.safetensors"
+WEIGHTS_AVERAGE = "weights_average.safetensors"
 FORMAT = 1
 
 
@@ -44,6 +45,8 @@ class TrainingRecord:
     - `undefined`: classes or groups without validation rows, which the criterion cannot speak of
     - `weights`: file name beside the record; `sha256` of its bytes
     - `device`, `precision`: what computed it
+    - `average_*`: of the best epoch by plain accuracy, where its weights were kept too
+    - `fingerprint`: names this very training, where its caller named the plan
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -60,6 +63,10 @@ class TrainingRecord:
     precision: str
     weights: str
     sha256: str
+    average_epoch: int = 0
+    average_weights: str = ""
+    average_sha256: str = ""
+    fingerprint: str = ""
 
 
 def write_record(record: TrainingRecord, folder: Path) -> None:

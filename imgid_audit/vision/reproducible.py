@@ -40,3 +40,15 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = switches
             random.setstate(python)
             np.random.set_state(numpy_state)
+
+
+@contextlib.contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Compute with `count` threads (None: as many as there are), then with as many as before."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

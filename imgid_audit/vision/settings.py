@@ -13,6 +13,8 @@ Normalisation = Literal["imagenet"] | tuple[float, ...] | None
 
 
 def _one_or_more(value: Any) -> Any:
+    if value is None:
+        return ()
     return (value,) if isinstance(value, str) else value
 
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 from imgid_audit.core.errors import InputError, Problem, StoppedError
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.progress import SILENT, Progress
 from imgid_audit.core.task import Task
+from imgid_audit.io.content import hash_file
 from imgid_audit.vision import checkpoint, records
 from imgid_audit.vision import device as devices
 from imgid_audit.vision.augment import needs_original
 from imgid_audit.vision.checkpoint import History
 from imgid_audit.vision.criterion import criterion_of, group_codes, require_trainable
-from imgid_audit.vision.loop import INIT, DivergedError, Job, Loop, Resample
+from imgid_audit.vision.errors import DivergedError
+from imgid_audit.vision.loop import INIT, Job, Loop
 from imgid_audit.vision.metadata import read_metadata
+from imgid_audit.vision.meters import Meters
 from imgid_audit.vision.models import build_model, input_transform, pretrained_state
 from imgid_audit.vision.records import EpochRecord, TrainingRecord
 from imgid_audit.vision.reproducible import derive, reproducible
@@ -26,7 +31,8 @@ from imgid_audit.vision.settings import ModelSettings, TrainSettings
 from imgid_audit.vision.sources import CACHE_BYTES, ImageSource
 from imgid_audit.vision.state import fit_state
 from imgid_audit.vision.transforms import InputTransform
-from imgid_audit.vision.weights import load_state, save_weights, stored_transform
+from imgid_audit.vision.treatment import PLAIN, Resample, Treatment
+from imgid_audit.vision.weights import LoadedModel, hash_state, load_state, save_weights, stored_transform
 
 
 def train(
@@ -38,6 +44,9 @@ def train(
     folder: Path,
     *,
     resample: Resample | None = None,
+    treatment: Treatment = PLAIN,
+    plan: str = "",
+    keep_average: bool = False,
     progress: Progress = SILENT,
     stop: Callable[[], bool] = lambda: False,
 ) -> TrainingRecord:
@@ -49,10 +58,16 @@ def train(
     seed, data, machine and versions give the same bytes on the CPU, also where the training was
     interrupted and continued. Images that do not decode are left out and listed in the record.
 
+    `treatment` is what a mitigation changes: its rows, loss, augmentation and mixtures (what is done to
+    the last layer afterwards is the caller's). `plan` names the treatment and all else that the other
+    arguments do not tell: a training of the same plan that is finished in `folder` is not repeated.
+    `keep_average` also keeps the best epoch by plain accuracy, as ``weights_average.safetensors``.
+
     Raises `InputError` where there is nothing to train on or to select by, `StoppedError` once
     `stop()` is true (the same call continues after the last whole epoch), and `DivergedError`.
     """
     require_trainable(settings, manifest)
+    _require_whole(treatment)
     device = devices.resolve_device(settings.device)
     groups = group_codes(manifest, settings.groups)
     codes, names = groups if groups is not None else (None, ())
@@ -71,12 +86,18 @@ def train(
         resample,
         progress,
         stop,
+        treatment,
+        keep_average,
     )
+    name = _name(job, plan)
+    done = _finished(folder, name) if plan else None
+    if done is not None:
+        return done
     folder.mkdir(parents=True, exist_ok=True)
     with reproducible(derive(settings.seed, INIT), device):
         loop = Loop(job, _initial_model(model_settings, settings, len(task.labels)))
         try:
-            return _run(job, loop)
+            return _run(job, loop, name, plan)
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -86,14 +107,41 @@ def train(
             raise StoppedError(message) from error
 
 
-def _run(job: Job, loop: Loop) -> TrainingRecord:
+def _name(job: Job, plan: str) -> str:
+    """Names this very training."""
+    described: dict[str, Any] = job.transform.describe()
+    if plan or job.keep_average:
+        described = {**described, "plan": plan, "keep_average": job.keep_average}
+    return checkpoint.fingerprint(job.manifest, job.model_settings, job.settings, job.device, described)
+
+
+def _finished(folder: Path, name: str) -> TrainingRecord | None:
+    """The record of the training `name` that `folder` holds whole."""
+    record = records.read_record(folder)
+    if record is None or record.fingerprint != name:
+        return None
+    files = [(record.weights, record.sha256), (record.average_weights, record.average_sha256)]
+    whole = all((folder / file).is_file() and hash_file(folder / file) == digest for file, digest in files if file)
+    return record if whole else None
+
+
+def _require_whole(treatment: Treatment) -> None:
+    """Raise `InputError` for what acts on embeddings: here there are none."""
+    if treatment.points is not None:
+        raise InputError(Problem("[mitigations]", "new points among embeddings exist in scope head alone"))
+
+
+def _run(job: Job, loop: Loop, name: str, plan: str) -> TrainingRecord:
     """All epochs, from the checkpoint where there is one of this very training."""
     settings = job.settings
-    name = checkpoint.fingerprint(job.manifest, job.model_settings, settings, job.device, job.transform.describe())
     history = checkpoint.restore(job.folder, name, loop.parts)
     if history is None:
         history = History()
-        for file in (records.FILE, records.WEIGHTS):  # of an earlier training: they would pass for this one's
+        for file in (
+            records.FILE,
+            records.WEIGHTS,
+            records.WEIGHTS_AVERAGE,
+        ):  # of an earlier training: they would pass for this one's
             (job.folder / file).unlink(missing_ok=True)
     with _sources(job) as source, _sources(job, val=True) as val_source:
         ended = _ended(history, settings)
@@ -101,7 +149,7 @@ def _run(job: Job, loop: Loop) -> TrainingRecord:
             _epoch(job, loop, history, source, val_source)
             checkpoint.save(job.folder, name, history, loop.parts)
             ended = _ended(history, settings)
-    record = _record(job, loop, history, ended)
+    record = _record(job, loop, history, ended, name if plan else "")
     records.write_record(record, job.folder)
     checkpoint.discard(job.folder)
     return record
@@ -111,15 +159,22 @@ def _epoch(job: Job, loop: Loop, history: History, source: ImageSource, val_sour
     number = len(history.epochs) + 1
     try:
         seen = loop.train_epoch(number, source, history)
-        if not loop.finite():
-            raise DivergedError(f"weights became NaN or infinite in epoch {number}")
-        val = loop.validate(val_source, history)
-        if val.loss is not None and not math.isfinite(val.loss):
-            raise DivergedError(f"validation loss became {val.loss} in epoch {number}")
+        with loop.finished():
+            _judge(job, loop, history, seen, val_source)
     except DivergedError as error:
         kept = f"the weights of epoch {history.best_epoch} are kept" if history.best_epoch else "no epoch was completed"
         checkpoint.discard(job.folder)
         raise DivergedError(f"{error}; {kept}. Make train.lr smaller (it is {job.settings.lr:g})") from None
+
+
+def _judge(job: Job, loop: Loop, history: History, seen: Meters, val_source: ImageSource) -> None:
+    """Validate the network as it predicts, note the epoch, and keep the weights where they are the best so far."""
+    number = len(history.epochs) + 1
+    if not loop.finite():
+        raise DivergedError(f"weights became NaN or infinite in epoch {number}")
+    val = loop.validate(val_source, history)
+    if val.loss is not None and not math.isfinite(val.loss):
+        raise DivergedError(f"validation loss became {val.loss} in epoch {number}")
     if seen.loss is None or seen.accuracy is None:
         reasons = sorted(set(history.undecodable.values()))
         raise InputError(Problem("[data > image]", f"no training image could be used: {'; '.join(reasons[:3])}"))
@@ -129,9 +184,15 @@ def _epoch(job: Job, loop: Loop, history: History, source: ImageSource, val_sour
     )
     history.epochs.append(epoch)
     if history.is_best(epoch):
-        path = job.folder / records.WEIGHTS
-        sha256 = save_weights(loop.model, path, job.task.labels, job.transform, job.model_settings.architecture)
-        history.keep(epoch, sha256)
+        history.keep(epoch, _saved(job, loop, records.WEIGHTS))
+    if job.keep_average and history.is_best_average(epoch):
+        history.keep_average(epoch, _saved(job, loop, records.WEIGHTS_AVERAGE))
+
+
+def _saved(job: Job, loop: Loop, file: str) -> str:
+    """Keep the network's weights as `file`; its sha256."""
+    architecture = job.model_settings.architecture
+    return save_weights(loop.model, job.folder / file, job.task.labels, job.transform, architecture)
 
 
 def _ended(history: History, settings: TrainSettings) -> str:
@@ -144,7 +205,7 @@ def _ended(history: History, settings: TrainSettings) -> str:
     return ""
 
 
-def _record(job: Job, loop: Loop, history: History, ended: str) -> TrainingRecord:
+def _record(job: Job, loop: Loop, history: History, ended: str, fingerprint: str) -> TrainingRecord:
     select = {
         "average": "accuracy",
         "worst_class": "accuracy of the worst class",
@@ -168,13 +229,17 @@ def _record(job: Job, loop: Loop, history: History, ended: str) -> TrainingRecor
         precision=str(loop.dtype).removeprefix("torch."),
         weights=records.WEIGHTS,
         sha256=history.sha256,
+        average_epoch=history.average_epoch,
+        average_weights=records.WEIGHTS_AVERAGE if job.keep_average else "",
+        average_sha256=history.average_sha256,
+        fingerprint=fingerprint,
     )
 
 
 def _sources(job: Job, *, val: bool = False) -> ImageSource:
     workers = job.settings.workers
     threads = devices.auto_threads(job.device) if workers == "auto" else workers
-    original = needs_original(job.settings.augment) and not val
+    original = needs_original(job.augment) and not val
     prepare = (lambda image: image) if original else job.transform.prepare
     assert job.manifest.images is not None  # require_trainable saw to it
     room = CACHE_BYTES // 4 if val else CACHE_BYTES
@@ -186,6 +251,17 @@ def _transform(model_settings: ModelSettings, settings: TrainSettings) -> InputT
     if settings.init not in (None, "DEFAULT") and Path(settings.init).is_file():
         stored = stored_transform(read_metadata(Path(settings.init)), settings.init)
     return input_transform(model_settings, stored, pretrained=settings.init is not None)
+
+
+def starting_model(model_settings: ModelSettings, settings: TrainSettings, classes: int) -> LoadedModel:
+    """The network that a training starts from, as it is; a last layer that `train.init` lacks is drawn from the seed.
+
+    Raises `InputError` as `train` does for `init`.
+    """
+    transform = _transform(model_settings, settings)
+    with reproducible(derive(settings.seed, INIT), torch.device("cpu")):
+        model = _initial_model(model_settings, settings, classes)
+    return LoadedModel(model.eval(), transform, None, hash_state(model))
 
 
 def _initial_model(model_settings: ModelSettings, settings: TrainSettings, classes: int) -> nn.Module:

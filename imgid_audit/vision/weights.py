@@ -7,6 +7,7 @@ is refused, unless the user trusts it by name and by hash.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import re
@@ -108,6 +109,16 @@ def save_weights(
     }
     write_bytes(path, _sorted_header(save(tensors, metadata=metadata)))
     return hash_file(path)
+
+
+def hash_state(model: nn.Module) -> str:
+    """sha256 over the names, types, shapes and bytes of a network's tensors: of weights that no file holds."""
+    found = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        tensor = value.detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _sorted_header(data: bytes) -> bytes:

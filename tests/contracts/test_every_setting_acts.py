@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from imgid_audit import pipeline
 from imgid_audit.config import Config, load_config
+from imgid_audit.core.comparison import Comparison
 from imgid_audit.core.errors import AuditError
 from tests.tiny import predictions_config, predictions_table, tiny_config, write_tiny
 
@@ -62,6 +63,17 @@ POINT = {"operating_point": {"at": "specificity", "value": 0.6}, "data.split": {
 DROP = {"metric": "recall", "across": "group", "max_drop": 0.01}
 WAIVER = {"until": "2999-12-31", "by": "A. Person", "why": "a new scanner comes"}
 COSTS = {"no": {"yes": 1}, "yes": {"no": 5}}
+LAB = {
+    "train.groups": ["device"],
+    "mitigations": {
+        "methods": [{"name": "oversample"}],
+        "seeds": 2,
+        "trials": 2,
+        "primary": {"metric": "accuracy", "across": "device"},
+        "head": {"epochs": 3, "batch_size": 8, "lr": 0.05},
+    },
+}
+METHOD, PRIMARY = "mitigations.methods.0", "mitigations.primary"
 STATS = {"model.input.mean": [0.2, 0.2, 0.2], "model.input.std": [0.3, 0.3, 0.3]}
 CASES: dict[str, Case] = {
     "name": Case({"name": "another"}),
@@ -187,6 +199,45 @@ CASES: dict[str, Case] = {
 }
 
 
+def compared(after: Settings, before: Settings | None = None) -> Case:
+    return trained(after, {**LAB, **(before or {})})
+
+
+CASES |= {
+    "mitigations.scope": compared({"mitigations.scope": "full"}),
+    "mitigations.methods.name": compared({f"{METHOD}.name": "undersample"}),
+    "mitigations.methods.params": compared({f"{METHOD}.params": {"by": "group"}}),
+    "mitigations.methods.with.name": compared(
+        {f"{METHOD}.with": [{"name": "focal"}]}, {f"{METHOD}.with": [{"name": "group_dro"}], f"{METHOD}.label": "a"}
+    ),
+    "mitigations.methods.with.params": compared(
+        {f"{METHOD}.with.0.params": {"gamma": 5}}, {f"{METHOD}.with": [{"name": "focal", "params": {"gamma": 0.5}}]}
+    ),
+    "mitigations.methods.label": compared({f"{METHOD}.label": "as many of each"}),
+    "mitigations.seeds": compared({"mitigations.seeds": [0, 2]}),
+    "mitigations.trials": compared({"mitigations.trials": 1}),
+    "mitigations.select": compared({"mitigations.select": "average"}),
+    "mitigations.primary.metric": compared({f"{PRIMARY}.metric": "recall"}),
+    "mitigations.primary.across": compared({f"{PRIMARY}.across": "sex"}),
+    "mitigations.primary.class": compared(
+        {f"{PRIMARY}.class": "left"},
+        {
+            "task": {"type": "multiclass"},
+            "policy": {"rules": []},
+            f"{PRIMARY}.metric": "recall",
+            f"{PRIMARY}.class": "macro",
+        },
+    ),
+    "mitigations.primary.of": compared({f"{PRIMARY}.of": "gap"}),
+    "mitigations.primary.ignore": compared({f"{PRIMARY}.ignore": ["night"]}),
+    "mitigations.backbone": compared({"mitigations.backbone": "init"}, {"train.init": "some.safetensors"}),
+    "mitigations.head.epochs": compared({"mitigations.head.epochs": 4}),
+    "mitigations.head.batch_size": compared({"mitigations.head.batch_size": 4}),
+    "mitigations.head.lr": compared({"mitigations.head.lr": 0.001}),
+    "mitigations.head.weight_decay": compared({"mitigations.head.weight_decay": 0.9}),
+}
+
+
 def test_every_leaf_has_a_case():
     assert set(leaves(Config)) == set(CASES)
 
@@ -299,7 +350,18 @@ def observe(settings: Settings, world: Path, out: Path) -> tuple[Any, ...]:
         scores_of(out),
         json.loads((out / "predictions" / "ledger.json").read_text())["meta"] if shards else None,
         pictures,
+        comparison_of(result.comparison),
     )  # fmt: skip
+
+
+def comparison_of(comparison: Comparison | None) -> str:
+    """What a comparison of mitigations found, without what it repeats of the config and the seconds it took."""
+    if comparison is None:
+        return ""
+    records = [replace(record, parameters={}, trials=(), seconds=0.0, seeds=()) for record in comparison.records]
+    trials = [[(trial.val, trial.average, trial.test) for trial in record.trials] for record in comparison.records]
+    found = (records, trials, comparison.estimates, comparison.changes, comparison.winner, comparison.left_out)
+    return repr(found)
 
 
 def ids_of(out: Path) -> str:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -15,6 +16,7 @@ from imgid_audit.core.registry import Registry
 from imgid_audit.export import FORMATS
 from imgid_audit.metrics import METRICS
 from imgid_audit.mitigations import MITIGATIONS
+from imgid_audit.mitigations.base import Mitigation, Need, Place, Scope
 from imgid_audit.report import SECTIONS
 
 REGISTRIES = {
@@ -61,6 +63,42 @@ def test_a_name_is_registered_once():
     registry: Registry[Plugin] = Registry("plugin", (Plugin(),))
     with pytest.raises(ValueError, match="twice"):
         registry.register(Plugin())
+
+
+PARAMS = {"imblearn": {"sampler": "NearMiss"}, "augment": {"hflip": 0.5}}
+"""Parameters of methods that have none by default."""
+
+
+@pytest.mark.parametrize("method", MITIGATIONS, ids=lambda method: method.name)
+def test_a_mitigation_declares_what_it_is(method: Mitigation):
+    params = method.Params.model_validate(PARAMS.get(method.name, {}))
+    assert method.source
+    assert set(method.acts_on(params)) <= set(get_args(Place))
+    assert method.acts_on(params) or method.name == "baseline"
+    assert method.needs(params)
+    assert method.needs(params) <= set(get_args(Need))
+    assert isinstance(method.shifts_prior(params), bool)
+    assert method.scopes
+    assert set(method.scopes) <= set(get_args(Scope))
+    assert set(method.excludes) <= set(MITIGATIONS.names)
+    warning = method.warning(params) if callable(method.warning) else method.warning
+    assert "\n" not in warning
+
+
+@pytest.mark.parametrize("method", MITIGATIONS, ids=lambda method: method.name)
+def test_what_tuning_tries_is_allowed(method: Mitigation):
+    given = PARAMS.get(method.name, {})
+    for name, values in method.space.items():
+        assert len(set(map(repr, values))) > 1, "one value is no choice"
+        for value in values:
+            params = method.Params.model_validate({**given, name: value})
+            assert getattr(params, name) == value
+
+
+@pytest.mark.parametrize("method", MITIGATIONS, ids=lambda method: method.name)
+def test_every_parameter_of_a_mitigation_has_a_default_or_is_described(method: Mitigation):
+    for name, field in method.Params.model_fields.items():
+        assert field.description or not field.is_required(), name
 
 
 def test_every_section_has_a_template_and_no_template_is_orphaned():

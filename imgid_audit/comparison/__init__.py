@@ -1,0 +1,8 @@
+"""Methods against a baseline, paired by seed and by test row. Pure."""
+
+from __future__ import annotations
+
+from imgid_audit.comparison.compare import compare_methods, primary_value
+from imgid_audit.comparison.runs import Compared, ComparisonSpec, MethodRuns
+
+__all__ = ["Compared", "ComparisonSpec", "MethodRuns", "compare_methods", "primary_value"]

@@ -1,0 +1,150 @@
+"""Quantities over the seeds of one method: a level, the worst of several, or the best less the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgid_audit.comparison.levels import Levels
+from imgid_audit.core.comparison import Quantity
+from imgid_audit.core.result import Undefined
+from imgid_audit.core.slices import TOTAL, Slice
+from imgid_audit.metrics.base import Better, Bools
+from imgid_audit.stats.intervals import Floats
+
+Terms = tuple[tuple[float, int], ...]
+"""Signs and levels that make the value of one network: its worst group, or its best less its worst."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One quantity of a method, one value a seed.
+
+    - `levels`: of each seed's network; `terms`: which of them make the value, none where undefined
+    - `undefined`: of each seed; `low`, `high` (seeds,): limits for the sampling of test rows
+    - `picked`: the level that a single level or the worst is, for each seed; None for a gap
+    """
+
+    quantity: Quantity
+    levels: tuple[Levels, ...]
+    terms: tuple[Terms, ...]
+    undefined: tuple[Undefined | None, ...]
+    values: Floats
+    low: Floats
+    high: Floats
+    picked: tuple[int | None, ...]
+
+    @property
+    def metric(self) -> str:
+        return self.levels[0].metric
+
+    def slice_of(self, a: int | None) -> Slice:
+        return TOTAL if a is None else self.levels[0].slices[a]
+
+    def class_of(self, a: int | None) -> str | None:
+        """The class of level a; without one, the class that all levels share."""
+        names = self.levels[0].class_names
+        if a is not None:
+            return names[a]
+        return names[0] if len(set(names)) == 1 else None
+
+    @property
+    def usual(self) -> int | None:
+        """The level picked most often, the first of equally often."""
+        known = [a for a in self.picked if a is not None]
+        return None if not known else int(np.argmax(np.bincount(known)))
+
+    def whole(self, seeds: Sequence[int]) -> Undefined | None:
+        """Why there is no mean over seeds: the quantity is undefined for one of them."""
+        reasons = [(seed, why) for seed, why in zip(seeds, self.undefined, strict=True) if why is not None]
+        if not reasons:
+            return None
+        first = reasons[0][1]
+        if len(reasons) == len(seeds) and all(why == first for _, why in reasons):
+            return first
+        return Undefined(first.kind, f"seed {reasons[0][0]}: {first.reason}")
+
+    def shares(self) -> tuple[Floats, Bools, list[NDArray[np.generic]], float]:
+        """Of a defined series: shares (seeds, n), rows that count (n,), answers by seed, and the flip to allow for."""
+        rows, answers, flips = [], [], []
+        counted: Bools | None = None
+        for levels, terms in zip(self.levels, self.terms, strict=True):
+            parts = [(sign, levels.shares(a)) for sign, a in terms]
+            rows.append(np.sum([sign * part.of for sign, part in parts], axis=0))
+            for _, part in parts:
+                counted = part.counted if counted is None else counted | part.counted
+            answers.append(parts[0][1].answers)
+            flips.append(np.sqrt(sum(float(levels.flip[a]) ** 2 for _, a in terms)))
+        assert counted is not None
+        return np.stack(rows), counted, answers, float(max(flips))
+
+
+def single(quantity: Quantity, levels: Sequence[Levels], a: int) -> Series:
+    """Level a of every seed's network."""
+    return _series(quantity, levels, [((1.0, a),)] * len(levels), [each.undefined[a] for each in levels], [a])
+
+
+def worst(quantity: Quantity, levels: Sequence[Levels], used: Bools, better: Better) -> Series:
+    """The worst used level of each network, in the metric's own direction; the first of equal ones."""
+    lacking = _lacking(quantity, levels, used, 1)
+    if better is None:
+        metric = levels[0].metric
+        lacking = [Undefined("not_applicable", f"{metric} is neither better high nor low")] * len(levels)
+    picks = [_extreme(each.value, used, -1 if better == "lower" else 1) for each in levels]
+    return _series(quantity, levels, [((1.0, a),) for a in picks], lacking, picks)
+
+
+def gap(levels: Sequence[Levels], used: Bools) -> Series:
+    """Largest less smallest over the used levels of each network."""
+    lacking = _lacking("gap", levels, used, 2)
+    terms = [((1.0, _extreme(each.value, used, -1)), (-1.0, _extreme(each.value, used, 1))) for each in levels]
+    return _series("gap", levels, terms, lacking, [None])
+
+
+def best_level(levels: Sequence[Levels], used: Bools, better: Better) -> int:
+    """The used level that is best most often."""
+    picks = [_extreme(each.value, used, 1 if better == "lower" else -1) for each in levels]
+    return int(np.argmax(np.bincount(picks)))
+
+
+def _extreme(value: Floats, used: Bools, sign: int) -> int:
+    """The smallest used level (`sign` 1), or the largest (-1)."""
+    return int(np.argmin(np.where(used & np.isfinite(value), sign * value, np.inf)))
+
+
+def _lacking(quantity: Quantity, levels: Sequence[Levels], used: Bools, least: int) -> list[Undefined | None]:
+    if int(used.sum()) < least:
+        what = "class" if quantity == "worst_class" else "group"
+        return [Undefined("not_applicable", f"fewer than {least} {what} with enough rows")] * len(levels)
+    found: list[Undefined | None] = []
+    for each in levels:
+        reasons = ((a, each.undefined[a]) for a in np.flatnonzero(used))
+        first = next(((a, why) for a, why in reasons if why is not None), None)
+        found.append(None if first is None else Undefined(first[1].kind, f"{each.slices[first[0]]}: {first[1].reason}"))
+    return found
+
+
+def _series(
+    quantity: Quantity,
+    levels: Sequence[Levels],
+    terms: Sequence[Terms],
+    undefined: Sequence[Undefined | None],
+    picked: Sequence[int | None],
+) -> Series:
+    """Values and limits from terms; those of a difference are added in squares (MOVER)."""
+    found = np.full((3, len(levels)), np.nan)
+    for s, (each, parts, why) in enumerate(zip(levels, terms, undefined, strict=True)):
+        if why is not None:
+            continue
+        value = sum(sign * each.value[a] for sign, a in parts)
+        down = [each.value[a] - each.low[a] if sign > 0 else each.high[a] - each.value[a] for sign, a in parts]
+        up = [each.high[a] - each.value[a] if sign > 0 else each.value[a] - each.low[a] for sign, a in parts]
+        found[:, s] = value, value - np.linalg.norm(down), value + np.linalg.norm(up)
+    spread = tuple(picked) * (len(levels) if len(picked) == 1 else 1)
+    kept = tuple(None if why is not None else a for why, a in zip(undefined, spread, strict=True))
+    if quantity in ("overall", "group"):
+        kept = spread  # a group stays the one that was asked for where it is undefined
+    return Series(quantity, tuple(levels), tuple(terms), tuple(undefined), found[0], found[1], found[2], kept)

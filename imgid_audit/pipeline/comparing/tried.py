@@ -1,0 +1,191 @@
+"""One method at work: its trials on val, then a network for every seed; each kept as soon as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imgid_audit.core.comparison import MethodRecord, Selected, Trial
+from imgid_audit.core.errors import InputError, StoppedError
+from imgid_audit.core.predictions import Decisions
+from imgid_audit.io.kept_networks import KeptNetwork, NetworkShelf
+from imgid_audit.mitigations.combined import Remedy
+from imgid_audit.pipeline.comparing.answers import decisions_of
+from imgid_audit.pipeline.comparing.bench import Bench
+from imgid_audit.pipeline.comparing.laboratory import Laboratory, Setting, key_of
+from imgid_audit.pipeline.comparing.tuning import best, trials_of
+
+Judge = Callable[[Decisions], float | None]
+"""The primary quantity of one network's decisions."""
+
+FAILED: Mapping[str, Any] = {"val": {}, "undefined": [], "images_seen": 0, "rows_seen": 0, "seconds": 0.0}
+
+
+class NotRunError(Exception):
+    """A method has no networks; its text says why. The others go on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """A method's record, and its networks by seed for every way of picking them that has its own."""
+
+    remedy: Remedy
+    record: MethodRecord
+    networks: Mapping[Selected, tuple[KeptNetwork, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workshop:
+    """Trains what is not kept yet. `done` counts networks for the progress bar."""
+
+    bench: Bench
+    laboratory: Laboratory
+    shelf: NetworkShelf
+    judge: Judge
+    total: int
+    done: list[int]
+
+    def try_out(self, remedy: Remedy) -> Tried:
+        """All of one method: status ``not_run`` where it has no trial, or not all its seeds, to show."""
+        try:
+            return self._try_out(remedy)
+        except NotRunError as error:
+            return Tried(remedy, not_run(remedy, self.bench, str(error)), {})
+
+    def _try_out(self, remedy: Remedy) -> Tried:
+        bench = self.bench
+        plan = trials_of(remedy, self.laboratory.default, bench.settings.trials)
+        tried = [self.network(*one, bench.tuning_seed) for one in plan] if len(plan) > 1 else []  # one needs no trial
+        trials = tuple(self._trial(*one, network) for one, network in zip(plan, tried, strict=False))
+        chosen = best([trial.val for trial in trials]) if trials else 0
+        if chosen is None:
+            raise NotRunError(trials[0].failed or f"the criterion ({bench.select}) is undefined on val")
+        by_average = best([trial.average for trial in trials])
+        by_test = _best_on_test([trial.test for trial in trials], bench)
+        networks: dict[Selected, tuple[KeptNetwork, ...]] = {"declared": self._seeds(*plan[chosen])}
+        networks["average"] = networks["declared"]
+        if by_average is not None and by_average != chosen and bench.settings.scope == "head":
+            networks["average"] = self._seeds(*plan[by_average])
+        best_remedy, setting = plan[chosen]
+        declared = networks["declared"]
+        spent = [*tried, *declared]
+        record = replace(
+            _record(remedy, bench),
+            parameters={**best_remedy.parameters, **setting.plain()},
+            seeds=bench.seeds,
+            seconds=round(sum(float(one.facts["seconds"]) for one in spent), 3),
+            trials=trials,
+            chosen=chosen if trials else None,
+            chosen_by_average=by_average,
+            chosen_by_test=by_test,
+            val=tuple(one.facts["val"].get("declared") for one in declared),
+            images_seen=int(declared[0].facts["images_seen"]),
+            rows_seen=int(declared[0].facts["rows_seen"]),
+            notes=_notes(remedy, declared),
+        )
+        return Tried(best_remedy, record, networks)
+
+    def _seeds(self, remedy: Remedy, setting: Setting) -> tuple[KeptNetwork, ...]:
+        found = []
+        for seed in self.bench.seeds:
+            network = self.network(remedy, setting, seed)
+            if network.facts["failed"]:
+                raise NotRunError(f"seed {seed}: {network.facts['failed']}")
+            found.append(network)
+        return tuple(found)
+
+    def network(self, remedy: Remedy, setting: Setting, seed: int) -> KeptNetwork:
+        """The network, kept from before or trained now; a training that fails is kept as its reason.
+
+        Raises `StoppedError` once the user asks to stop.
+        """
+        bench = self.bench
+        protocol = {
+            "select": bench.select,
+            "scope": bench.settings.scope,
+            "groups": list(bench.job.config.train.groups),
+        }
+        if bench.settings.scope == "head":
+            protocol["head"] = bench.settings.head.model_dump(mode="json", exclude={"lr", "weight_decay"})
+        key = key_of(self.laboratory, remedy, setting, seed, protocol)
+        kept = self.shelf.get(key)
+        if kept is None:
+            if bench.job.stop():
+                raise StoppedError(f"stopped before {remedy.name}, seed {seed}: the same command continues there")
+            kept = self._trained(remedy, setting, seed)
+            self.shelf.put(key, kept)
+        self.done[0] += 1
+        bench.job.progress.update(min(self.done[0], self.total), self.total, f"{remedy.name}, seed {seed}")
+        return kept
+
+    def _trained(self, remedy: Remedy, setting: Setting, seed: int) -> KeptNetwork:
+        from imgid_audit.vision.errors import DivergedError
+
+        try:
+            return self.laboratory.train(remedy, setting, seed)
+        except DivergedError as error:
+            return _failure(f"diverged: {error}")
+        except InputError as error:
+            return _failure("; ".join(problem.message for problem in error.problems))
+        except Exception as error:
+            if not any(":" in name for name in remedy.methods):
+                raise
+            return _failure(
+                f"the method raised {type(error).__name__}: {error}"
+            )  # the user's own code may raise anything
+
+    def _trial(self, remedy: Remedy, setting: Setting, network: KeptNetwork) -> Trial:
+        parameters = {**remedy.parameters, **setting.plain()}
+        if network.facts["failed"]:
+            return Trial(parameters, None, None, None, str(network.facts["failed"]))
+        seed = self.bench.tuning_seed
+        try:
+            decisions = decisions_of(self.bench, self.laboratory, remedy, network, "declared", seed)
+        except InputError as error:
+            return Trial(parameters, None, None, None, "; ".join(problem.message for problem in error.problems))
+        val = network.facts["val"]
+        return Trial(parameters, val.get("declared"), val.get("average"), self.judge(decisions))
+
+
+def not_run(remedy: Remedy, bench: Bench, reason: str) -> MethodRecord:
+    """The record of a method without networks."""
+    return replace(_record(remedy, bench), status="not_run", reason=" ".join(reason.split()))
+
+
+def _record(remedy: Remedy, bench: Bench) -> MethodRecord:
+    return MethodRecord(
+        name=remedy.name,
+        methods=remedy.methods,
+        scope=bench.settings.scope,
+        acts_on=remedy.acts_on,
+        needs=remedy.needs,
+        source=remedy.source,
+        parameters=remedy.parameters,
+        status="ran",
+        reason="",
+        seeds=(),
+        seconds=0.0,
+        shifts_prior=remedy.shifts_prior,
+        notes=remedy.warnings,
+    )
+
+
+def _failure(reason: str) -> KeptNetwork:
+    return KeptNetwork({}, {**FAILED, "failed": reason})
+
+
+def _notes(remedy: Remedy, networks: tuple[KeptNetwork, ...]) -> tuple[str, ...]:
+    undefined = sorted({str(name) for network in networks for name in network.facts["undefined"]})
+    told = (f"picked without {', '.join(undefined)}: no validation rows",) if undefined else ()
+    return (*remedy.warnings, *told)
+
+
+def _best_on_test(values: list[float | None], bench: Bench) -> int | None:
+    """The trial that test would have picked, in the direction of the primary quantity."""
+    from imgid_audit.metrics import METRICS
+
+    primary = bench.settings.primary
+    falls = primary.of == "gap" and bool(primary.across)
+    lower = falls or METRICS[primary.metric].better == "lower"
+    return best([None if value is None else -value if lower else value for value in values])

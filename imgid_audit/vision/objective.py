@@ -1,0 +1,90 @@
+"""What a training of a whole network minimises: a method's loss, on what enters and leaves the last layer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from imgid_audit.core.factor import Codes
+from imgid_audit.vision.last_layer import Tap, as_head, linear_layer, replaced
+from imgid_audit.vision.mix import Drawn, mixed_loss
+from imgid_audit.vision.models import head_of
+from imgid_audit.vision.treatment import Loss, LossBatch, Material, PlainLoss, Treatment
+
+
+class CrossEntropy(PlainLoss):
+    """Plain training: -log p of the label, in nats."""
+
+    def __call__(self, batch: LossBatch) -> torch.Tensor:
+        return nn.functional.cross_entropy(batch.logits, batch.labels, reduction="none")
+
+
+class Objective:
+    """The loss of batches of one training, and the network as it predicts.
+
+    Raises `InputError` where the loss replaces the layer that predicts, and the network's last layer is not
+    linear with a bias.
+    """
+
+    def __init__(self, treatment: Treatment, material: Material, model: nn.Module, epochs: int) -> None:
+        self.plain = treatment.loss is None
+        self.loss: Loss = CrossEntropy() if treatment.loss is None else treatment.loss(material)
+        self._epochs = epochs
+        self._layer: nn.Linear | None = None
+        self._tap: Tap | None = None
+        if self.plain:
+            return
+        layer = head_of(model, material.classes)[1]
+        if not _predicts_as_trained(self.loss):
+            layer = linear_layer(model, material.classes)
+        if isinstance(layer, nn.Linear):
+            self._tap, self._layer = Tap(layer), layer
+
+    def __call__(
+        self, logits: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor | None, epoch: int, drawn: Drawn | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`(losses to minimise (m,), plain cross-entropies (m,))` of the batch that just went through."""
+        batch = LossBatch(logits, labels, groups, epoch, self._epochs, self._features(), self._weight)
+        losses = _of(self.loss, batch, drawn)
+        if self.plain:
+            return losses, losses.detach()
+        with torch.no_grad():
+            return losses, _of(CrossEntropy(), replace(batch, logits=logits.detach()), drawn)
+
+    def finished(self) -> contextlib.AbstractContextManager[None]:
+        """The network as it predicts, for as long as it lasts: the loss may put another last layer in."""
+        return contextlib.nullcontext() if _predicts_as_trained(self.loss) else self._finished()
+
+    @contextlib.contextmanager
+    def _finished(self) -> Iterator[None]:
+        assert self._layer is not None  # asked for in __init__
+        with replaced(self._layer, self.loss.finished(as_head(self._layer))):
+            yield
+
+    @property
+    def _weight(self) -> torch.Tensor | None:
+        return None if self._layer is None else self._layer.weight
+
+    def _features(self) -> torch.Tensor | None:
+        if self._tap is None or self._tap.inputs is None:
+            return None
+        inputs, self._tap.inputs = self._tap.inputs, None
+        return inputs.float() if inputs.ndim == 2 else None
+
+
+def material_of(labels: Codes, groups: np.ndarray | None, classes: int, groups_count: int) -> Material:
+    """What a loss is told beforehand, of the training rows' codes."""
+    return Material(labels.astype(np.int32), None if groups is None else groups.astype(np.int32), classes, groups_count)
+
+
+def _of(loss: Loss, batch: LossBatch, drawn: Drawn | None) -> torch.Tensor:
+    return loss(batch) if drawn is None else mixed_loss(loss, batch, drawn)
+
+
+def _predicts_as_trained(loss: Loss) -> bool:
+    return type(loss).finished is PlainLoss.finished

@@ -1,0 +1,37 @@
+"""Methods of a user's own, for tests: one whose code is wrong, one whose loss explodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgid_audit.vision.treatment import PlainLoss, Treatment
+
+
+class Raises:
+    """A method with a defect."""
+
+    name = "raises"
+    summary = "raises while it trains"
+    source = "none"
+    acts_on = ("sampler",)
+    needs = ("class labels",)
+
+    def build(self, _params: Any, _ask: Any) -> Treatment:
+        def rows(*_: Any) -> Any:
+            raise KeyError("a defect of mine")
+
+        return Treatment(rows=rows)
+
+
+class Explodes(Raises):
+    """A method whose loss is infinite."""
+
+    name = "explodes"
+    acts_on = ("loss",)
+
+    def build(self, _params: Any, _ask: Any) -> Treatment:
+        class Loss(PlainLoss):
+            def __call__(self, batch: Any) -> Any:
+                return batch.logits.sum(dim=1) * float("inf")
+
+        return Treatment(loss=lambda _material: Loss())
