@@ -60,7 +60,7 @@ data:
 model:
   architecture: smallcnn
   input: {size: 32, channels: 1, mean: [0.5], std: [0.5]}
-train: {epochs: 15, batch_size: 32, lr: 0.005, select: average, seed: 0}
+train: {epochs: 15, batch_size: 32, lr: 0.005, select: average, groups: [device], seed: 0}
 predict: {shard_rows: 512}
 metrics: [accuracy, balanced_accuracy, recall, precision, f1, auroc, ece, brier]
 intervals: {level: 0.95, draws: 1000, seed: 0}
@@ -72,6 +72,15 @@ policy:
     - {id: device-gap, metric: accuracy, across: device, max_gap: 0.10}
     - {id: site-gap, metric: accuracy, across: site, max_gap: 0.10}
     - {id: digit-recall, metric: recall, min_value: 0.70}
+mitigations:
+  scope: head
+  seeds: 5
+  trials: 4
+  methods:
+    - {name: oversample, params: {by: group}, label: oversample devices}
+    - group_dro
+    - balanced_softmax
+  primary: {metric: accuracy, across: device}
 report: {formats: [html, pdf, json, csv], worst_images: 12}
 """
 

@@ -94,8 +94,20 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
     if outcome.result is not None:
         for line in verdict_lines(outcome.result):
             typer.echo(line)
+    for line in compared_lines(outcome):
+        typer.echo(line)
     for path in outcome.files:
         typer.echo(str(path))
+
+
+def compared_lines(outcome: Outcome) -> list[str]:
+    """What a comparison of mitigations found, a line a method; nothing where there was none."""
+    found = outcome.comparison if outcome.result is None else outcome.result.comparison
+    if found is None:
+        return []
+    from imgid_audit.report.compared.lines import comparison_lines
+
+    return comparison_lines(found)
 
 
 def removed_text(outcome: Outcome) -> str:
@@ -166,9 +178,15 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
     from imgid_audit.export.audit_json import verdict_values
 
     verdicts = outcome.result.evaluation.verdicts if outcome.result is not None else ()
-    return {
+    found = outcome.comparison if outcome.result is None else outcome.result.comparison
+    plain = {
         "exit_code": outcome.exit_code,
         "folder": str(outcome.folder),
         "files": [str(path) for path in outcome.files],
         "verdicts": [verdict_values(verdict) for verdict in verdicts],
     }
+    if found is not None:
+        from imgid_audit.export.comparison_json import comparison_document
+
+        plain["comparison"] = comparison_document(found)
+    return plain

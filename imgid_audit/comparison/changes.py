@@ -19,13 +19,13 @@ Codes = NDArray[np.int32]
 
 def change(first: Series, second: Series, subject: Codes | None) -> OverSeeds:
     """second - first, mean over seeds, of two series that are defined for every seed."""
-    before, after = first.shares(), second.shares()
+    before, after = first.shares, second.shares
     rows = row_sampling(
-        after[0] - before[0],
-        before[1] | after[1],
-        _moved(before[2], after[2]),
+        after.of - before.of,
+        before.counted | after.counted,
+        _moved(before.answers, after.answers),
         subject,
-        max(before[3], after[3]),
+        max(before.flip, after.flip),
     )
     return over_seeds(second.values - first.values, rows)
 

@@ -60,6 +60,21 @@ def compare_methods(baseline: MethodRuns, methods: Sequence[MethodRuns], spec: C
     return Compared(tuple(estimates), tuple(each for one in levelled for each in one.values()), shape.left_out)
 
 
+def primary_changes(baseline: MethodRuns, methods: Sequence[MethodRuns], spec: ComparisonSpec) -> list[MethodChange]:
+    """The primary change of each method as `compare_methods` gives it, at a fraction of the cost; no levelling down."""
+    for method in (baseline, *methods):
+        check_same_rows(baseline, method)
+    spec = _closed(spec)
+    base = networks(baseline, spec)
+    shape = frame(base, spec, *_breakdowns(baseline.decisions[0], spec))
+    key, before = primary_key(shape), primary_series(base, shape)
+    found = [
+        _changes(method, {key: before}, {key: primary_series(networks(method, spec), shape)}, shape)
+        for method in methods
+    ]
+    return [one[key] for one in _judged([one.selected == "declared" for one in methods], found, shape)]
+
+
 def primary_value(decisions: Decisions, spec: ComparisonSpec) -> float | None:
     """The primary quantity of one network's decisions; None where it is undefined."""
     one = [Network(decisions, _closed(spec).intervals)]

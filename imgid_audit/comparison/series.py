@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,20 @@ Terms = tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RowShares:
+    """How test rows make a quantity over seeds.
+
+    - `of` (seeds, n): first-order shares; `counted` (n,): rows that count for some seed
+    - `answers`: what each seed's network said of the rows; `flip`: what one row that flips changes, at most
+    """
+
+    of: Floats
+    counted: Bools
+    answers: tuple[NDArray[np.generic], ...]
+    flip: float
+
+
+@dataclass(frozen=True, eq=False)
 class Series:
     """One quantity of a method, one value a seed.
 
@@ -67,8 +82,9 @@ class Series:
             return first
         return Undefined(first.kind, f"seed {reasons[0][0]}: {first.reason}")
 
-    def shares(self) -> tuple[Floats, Bools, list[NDArray[np.generic]], float]:
-        """Of a defined series: shares (seeds, n), rows that count (n,), answers by seed, and the flip to allow for."""
+    @cached_property
+    def shares(self) -> RowShares:
+        """Of a series that is defined for every seed; kept, for the baseline's are read by every method."""
         rows, answers, flips = [], [], []
         counted: Bools | None = None
         for levels, terms in zip(self.levels, self.terms, strict=True):
@@ -79,7 +95,7 @@ class Series:
             answers.append(parts[0][1].answers)
             flips.append(np.sqrt(sum(float(levels.flip[a]) ** 2 for _, a in terms)))
         assert counted is not None
-        return np.stack(rows), counted, answers, float(max(flips))
+        return RowShares(np.stack(rows), counted, tuple(answers), float(max(flips)))
 
 
 def single(quantity: Quantity, levels: Sequence[Levels], a: int) -> Series:

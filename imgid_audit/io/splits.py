@@ -18,7 +18,7 @@ from imgid_audit.io.settings import SplitSettings
 from imgid_audit.io.tables import Table
 
 TRAIN, VAL, TEST, ADJUST = range(4)
-READY = SPLITS[:3]
+READY = SPLITS
 """The words that a column of ready splits may hold."""
 
 
@@ -54,8 +54,11 @@ def assign_splits(table: Table, split: SplitSettings | str | None, units: Units,
     else:
         codes = _ready(table, settings.column, units, remarks)
         pool = units.eligible & (codes == TRAIN)
-        if settings.val is not None and (codes == VAL).any():
-            remarks.problem(table.where(settings.column), "already has a val split: remove data.split.val")
+        for code, _ in parts:
+            if (codes == code).any():
+                name, article = SPLITS[code], "an" if code == ADJUST else "a"
+                message = f"already has {article} {name} split: remove data.split.{name}"
+                remarks.problem(table.where(settings.column), message)
     if parts and not remarks.problems:
         codes[pool] = _draw(np.flatnonzero(pool), units, parts, settings.seed)
         _require_filled(table, codes[units.eligible], parts, units, remarks)

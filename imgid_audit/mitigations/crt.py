@@ -30,7 +30,7 @@ def class_balanced(labels: Codes, _groups: Codes | None, seed: int) -> NDArray[n
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(rows), len(labels))
     within = (rng.random(len(labels)) * rows[drawn]).astype(np.intp)
-    return order[np.cumsum(rows)[drawn] - rows[drawn] + within]
+    return np.asarray(order[np.cumsum(rows)[drawn] - rows[drawn] + within])
 
 
 def build(params: CrtParams, _ask: Ask) -> Treatment:

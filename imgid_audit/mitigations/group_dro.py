@@ -12,14 +12,14 @@ from imgid_audit.core.errors import InputError
 from imgid_audit.io.settings import Settings
 from imgid_audit.mitigations.base import Ask, Mitigation
 from imgid_audit.mitigations.weighting import Constant, at_least_one
-from imgid_audit.vision.treatment import LossBatch, Material, Treatment
+from imgid_audit.vision.treatment import LossBatch, Material, PlainLoss, Treatment
 
 if TYPE_CHECKING:
     import torch
 
 
 class GroupDroParams(Settings):
-    """Between what it is fair, how fast weights follow losses, and the regularisation without which it does not help."""
+    """Between what it is fair, how fast weights follow losses, and how strongly it is regularised."""
 
     by: Literal["group", "class_and_group"] = Field(
         "group", description="what the weights are of: groups of `train.groups`, or each class within each group"
@@ -31,7 +31,7 @@ class GroupDroParams(Settings):
     )
 
 
-class GroupDroLoss:
+class GroupDroLoss(PlainLoss):
     """sum_g q_g mean loss of g in the batch, as losses of rows; q rises with the losses of groups g.
 
     A group that is absent from a batch keeps its weight but for the normalisation; the adjustment moves
@@ -50,7 +50,7 @@ class GroupDroLoss:
             counts = np.bincount(joint, minlength=material.groups_count * self._classes)
         self._eta = params.eta
         self._rise = Constant(params.adjustment / np.sqrt(at_least_one(counts)))
-        start = np.where(counts > 0, -np.log(max(1, np.count_nonzero(counts))), -np.inf)
+        start = np.where(counts > 0, -np.log(max(1, int(np.count_nonzero(counts)))), -np.inf)
         self._log_q = torch.as_tensor(start)
 
     @property
@@ -76,13 +76,11 @@ class GroupDroLoss:
         return share[codes] * losses
 
     def state_dict(self) -> dict[str, Any]:
+        """The logarithms of q."""
         return {"log_q": self._log_q}
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         self._log_q = state["log_q"]
-
-    def finished(self, head: Any, /) -> Any:
-        return head
 
 
 def build(params: GroupDroParams, _ask: Ask) -> Treatment:

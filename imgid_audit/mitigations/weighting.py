@@ -17,7 +17,7 @@ Scheme = Literal["inverse", "effective_number"]
 
 def at_least_one(counts: NDArray[Any]) -> Floats:
     """Rows of each class as floats; a class without rows counts as one, so that nothing becomes infinite."""
-    return np.maximum(counts, 1).astype(np.float64)
+    return np.asarray(np.maximum(counts, 1), dtype=np.float64)
 
 
 def class_weights(counts: NDArray[Any], scheme: Scheme, beta: float) -> Floats:

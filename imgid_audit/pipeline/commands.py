@@ -11,7 +11,7 @@ from imgid_audit.core.comparison import Comparison
 from imgid_audit.core.errors import InputError, Problem, raise_all
 from imgid_audit.core.policy import EvaluationSpec, Policy
 from imgid_audit.core.progress import SILENT, Progress
-from imgid_audit.core.result import AuditResult
+from imgid_audit.core.result import AuditResult, Privacy
 from imgid_audit.evaluation import evaluate as evaluate_decisions
 from imgid_audit.evaluation.suppression import protect
 from imgid_audit.evaluation.waivers import with_waivers
@@ -25,6 +25,7 @@ from imgid_audit.pipeline.job import epoch, open_job
 from imgid_audit.pipeline.settled import require_same_settings
 from imgid_audit.pipeline.unmet import unknown_levels
 from imgid_audit.pipeline.writing import write_report
+from imgid_audit.report.published_comparison import publishable_comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Outcome:
     """What a command leaves: the result (None for steps before it), where, and the exit code.
 
     `removed` are published files of an earlier audit that the command did not write anew; `comparison` is
-    what `compare` found.
+    what `compare` found, as far as it may be published.
     """
 
     result: AuditResult | None
@@ -107,6 +108,8 @@ def compare(
         files = [job.folder.comparison]
         if found.winner is not None and found.winner.weights:
             files.append(job.folder.path / found.winner.weights)
+        if config.privacy is not None:
+            found = publishable_comparison(found, Privacy(config.privacy.min_cell))
         return Outcome(None, job.folder.path, tuple(files), 0, comparison=found)
 
 

@@ -32,7 +32,7 @@ __all__ = ["HeadRun", "HeadTraining", "Picked", "criterion", "head_scores", "ins
 _HEAD = 23  # what seeds are derived for, and below it:
 _INIT, _ORDER, _ROWS, _POINTS, _VIEWS, _MIX, _REFIT, _TORCH = range(8)
 
-_CONSTANT = 1e-6  # of the mean square over features: a feature that varies less is left out
+_CONSTANT = 1e-6  # of its mean: a feature that varies less is rounding, and is left out
 _LARGE = 1 << 25  # multiplications a batch, from which on more than one thread is worth it
 
 
@@ -149,7 +149,7 @@ class _Training:
     def __init__(self, task: HeadTask, treatment: Treatment, settings: HeadTraining, seed: int) -> None:
         _require_embeddings(treatment, task.train)
         self.treatment, self.settings, self.seed = treatment, settings, seed
-        self.rows_seen, self._lr = 0, settings.lr
+        self.rows_seen = 0
         points = treatment.points
         part = task.train if points is None else points(task.train, task.classes, _seed32(seed, _POINTS))
         self.part = part
@@ -189,15 +189,14 @@ class _Training:
         batches = len(range(0, len(rows), self.settings.batch_size))
         shares = draw_shares(self.treatment.mix, batches, _rng(self.seed, _MIX, epoch))
         total = torch.zeros(())
-        for number, (row, pick) in enumerate(
-            zip(rows.split(self.settings.batch_size), picks.split(self.settings.batch_size), strict=True)
-        ):
+        labels = self._labels[rows].split(self.settings.batch_size)
+        groups = [None] * batches if self._groups is None else self._groups[rows].split(self.settings.batch_size)
+        for number, pick in enumerate(picks.split(self.settings.batch_size)):
             # Cosine from lr to 0 over the whole training (Loshchilov and Hutter 2017).
             fraction = (epoch - 1 + number / batches) / self.settings.epochs
-            self._lr = self.settings.lr * 0.5 * (1 + math.cos(math.pi * fraction))
-            total += self._step(
-                row, self._x.index_select(0, pick), Drawn(shares[number]) if shares is not None else None, epoch
-            )
+            lr = self.settings.lr * 0.5 * (1 + math.cos(math.pi * fraction))
+            drawn = None if shares is None else Drawn(shares[number])
+            total += self._step(self._x.index_select(0, pick), labels[number], groups[number], drawn, epoch, lr)
         self.rows_seen += len(rows)
         weight, bias = (part.detach().double().numpy().copy() for part in (self._weight, self._bias))
         trained = LinearHead(weight, bias)
@@ -207,15 +206,18 @@ class _Training:
             raise DivergedError(f"{message}. Make the learning rate smaller (it is {self.settings.lr:g})")
         return head
 
-    def _step(self, row: torch.Tensor, x: torch.Tensor, drawn: Drawn | None, epoch: int) -> torch.Tensor:
-        labels, groups = self._labels[row], None if self._groups is None else self._groups[row]
+    def _step(
+        self, x: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor | None, drawn: Drawn | None, epoch: int,
+        lr: float,
+    ) -> torch.Tensor:  # fmt: skip
+        """One step at learning rate `lr`; the mean loss of the batch."""
         if drawn is not None:
             x = mixed_rows(x, drawn.share)
         logits = logits_of_head(x, self._weight, self._bias)
         batch = LossBatch(logits, labels, groups, epoch, self.settings.epochs, x, self._weight)
         loss = (self._loss(batch) if drawn is None else mixed_loss(self._loss, batch, drawn)).mean()
         loss.backward()
-        self._optimizer.step(self._lr)
+        self._optimizer.step(lr)
         return loss.detach()
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
@@ -241,7 +243,7 @@ def _spread_of(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float64], ND
     mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = embeddings - mean
     spread = np.sqrt(np.einsum("ij,ij->j", centred, centred, dtype=np.float64) / len(embeddings))
-    varies = spread > _CONSTANT * math.sqrt(float(np.square(spread).mean()))
+    varies = spread > _CONSTANT * np.abs(mean)
     scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
     return mean.astype(np.float64), scale.astype(np.float32).astype(np.float64)
 

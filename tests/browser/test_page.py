@@ -11,7 +11,7 @@ import pytest
 
 from imgid_audit.export.html_page import render_html
 from imgid_audit.report import build
-from tests.report import factory
+from tests.report import comparison_factory, factory
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -38,8 +38,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("pages")
-    for name in ("audit", "hostile"):
-        (made / f"{name}.html").write_bytes(render_html(build(getattr(factory, name)(), epoch=factory.EPOCH)))
+    results = {
+        "audit": factory.audit(), "hostile": factory.hostile(), "compared": comparison_factory.compared(),
+        "hostile_compared": comparison_factory.hostile(),
+    }  # fmt: skip
+    for name, result in results.items():
+        (made / f"{name}.html").write_bytes(render_html(build(result, epoch=factory.EPOCH)))
     return made
 
 
@@ -66,8 +70,8 @@ def column(page: Page, index: int) -> list[str]:
     return [text.replace("\xa0", " ") for text in cells.all_text_contents()]
 
 
-@pytest.mark.parametrize("name", ["audit", "hostile"])
-@pytest.mark.parametrize("width", [360, 390, 1280])
+@pytest.mark.parametrize("name", ["audit", "hostile", "compared", "hostile_compared"])
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_nothing_is_asked_for_nothing_complains_and_the_page_fits(
     browser: Browser, folder: Path, name: str, width: int
 ) -> None:
@@ -184,8 +188,9 @@ def test_hostile_names_run_nothing(browser: Browser, folder: Path) -> None:
     page.context.close()
 
 
-def test_a_frame_that_scrolls_can_be_reached_and_others_are_no_stops(browser: Browser, folder: Path) -> None:
-    page, _ = opened(browser, folder / "audit.html", 360)
+@pytest.mark.parametrize("name", ["audit", "compared"])
+def test_a_frame_that_scrolls_can_be_reached_and_others_are_no_stops(browser: Browser, folder: Path, name: str) -> None:
+    page, _ = opened(browser, folder / f"{name}.html", 360)
     wrong = page.evaluate(
         """() => Array.from(document.querySelectorAll('.scroller')).filter(
              f => f.offsetParent && (f.scrollWidth > f.clientWidth + 1) !== f.hasAttribute('tabindex')).length"""

@@ -69,3 +69,54 @@ def test_more_than_there_are_takes_all() -> None:
     targets = np.zeros((20, 8), dtype=np.int64)
     targets[10:, build.SERIES], targets[:, build.WRITER] = 4, np.arange(20) // 5
     assert build.whole_writers(targets, 1000, 0).tolist() == list(range(20))
+
+
+def unbalanced(seed: int = 0) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """A table of 40 training writers of each population and 20 test writers, and what is made of it."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number in range(100):
+        split, series = ("train", number % 2 * 4) if number < 80 else ("test", number % 2 * 4)
+        for image in range(int(rng.integers(80, 120))):
+            cells = {"image": f"{number}-{image}.png", "label": str(rng.integers(10)), "writer_id": f"w{number}"}
+            rows.append({**cells, "hsf_series": f"hsf_{series}", "split": split})
+    return rows, script("qmnist_writers/build_unbalanced.py").planted(rows, 10, 20, seed)
+
+
+def test_what_is_planted_is_planted_in_training_alone() -> None:
+    rows, kept = unbalanced()
+    assert [row for row in kept if row["split"] == "test"] == [row for row in rows if row["split"] == "test"]
+    series = {name: Counter(row["hsf_series"] for row in kept if row["split"] == name) for name in ("train", "val")}
+    assert 8 < series["train"]["hsf_0"] / series["train"]["hsf_4"] < 12.5
+    assert 0.8 < series["val"]["hsf_0"] / series["val"]["hsf_4"] < 1.25
+    digits = Counter(row["label"] for row in kept if row["split"] == "train" and row["hsf_series"] == "hsf_0")
+    assert 15 < digits["0"] / digits["9"] < 27
+    assert all(digits[str(d)] > digits[str(d + 1)] for d in range(9))
+
+
+def test_no_writer_is_in_two_splits_and_those_set_aside_are_whole() -> None:
+    rows, kept = unbalanced()
+    splits: dict[str, set[str]] = {}
+    for row in kept:
+        splits.setdefault(row["writer_id"], set()).add(row["split"])
+    assert all(len(found) == 1 for found in splits.values())
+    before, after = (Counter(row["writer_id"] for row in table) for table in (rows, kept))
+    for writer, (split,) in splits.items():
+        if split != "train":
+            assert after[writer] == before[writer]
+    assert Counter(next(iter(found)) for found in splits.values())["adjust"] == 12
+
+
+def test_the_planted_table_depends_on_its_seed_alone() -> None:
+    assert unbalanced(3)[1] == unbalanced(3)[1]
+    assert unbalanced(3)[1] != unbalanced(4)[1]
+
+
+def test_the_comparison_of_the_example_validates() -> None:
+    from imgid_audit.config import load_config
+
+    config = load_config(EXAMPLES / "qmnist_writers" / "mitigations.yaml")
+    assert config.mitigations is not None
+    assert len(config.mitigations.methods) >= 8
+    assert len(config.mitigations.seeds) == 5
+    assert config.mitigations.primary.across == config.train.groups == ("hsf_series",)

@@ -10,7 +10,7 @@ import pytest
 
 from imgid_audit.core.result import Undefined
 from imgid_audit.export.csv_tables import tables
-from tests.report import factory
+from tests.report import comparison_factory, factory
 
 
 def rows(data: bytes) -> list[dict[str, str]]:
@@ -49,7 +49,7 @@ def test_gaps_verdicts_findings_and_the_account_are_whole() -> None:
 
 
 def test_no_cell_is_a_formula() -> None:
-    for path, data in tables(factory.hostile()).items():
+    for path, data in tables(comparison_factory.hostile()).items():
         for row in csv.reader(io.StringIO(data.decode("utf-8"), newline="")):
             for cell in row:
                 if cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
@@ -65,3 +65,22 @@ def test_the_same_result_gives_the_same_bytes() -> None:
 def test_columns_hold_the_keys_of_the_json(path: str) -> None:
     header = tables(factory.audit())[path].decode().splitlines()[0].split(",")
     assert {"metric", "class", "value", "undefined", "low", "high", "level", "method"} <= set(header)
+
+
+def test_every_change_is_there_and_what_was_not_run_says_why() -> None:
+    result = comparison_factory.compared()
+    assert result.comparison is not None
+    changes = result.comparison.changes
+    found = rows(tables(result)["tables/mitigations.csv"])
+    assert [row["status"] for row in found] == ["ran"] * len(changes) + ["not_run"]
+    for row, change in zip(found, changes, strict=False):
+        assert (row["method"], row["quantity"], row["verdict"]) == (
+            change.method,
+            change.quantity,
+            change.verdict or "",
+        )
+        assert float(row["value"]) == change.value
+        assert change.interval is not None
+        assert (float(row["low"]), float(row["high"])) == (change.interval.low, change.interval.high)
+    assert found[-1]["reason"].startswith("class “7” has 3 training rows")
+    assert "tables/mitigations.csv" not in tables(factory.audit())

@@ -18,7 +18,7 @@ from imgid_audit.export import templates
 from imgid_audit.export.html_page import render_html
 from imgid_audit.export.templates import content_security_policy, environment, template_folder, visible
 from imgid_audit.report import WorstImage, WorstImages, build
-from tests.report import factory
+from tests.report import comparison_factory, factory
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 PIXEL = base64.b64decode(
@@ -61,7 +61,10 @@ class Page(HTMLParser):
 
 @cache
 def rendered(kind: str) -> str:
-    results = {"audit": factory.audit, "hostile": factory.hostile, "binary": factory.binary, "large": factory.large}
+    results = {
+        "audit": factory.audit, "hostile": factory.hostile, "binary": factory.binary, "large": factory.large,
+        "compared": comparison_factory.compared, "hostile_compared": comparison_factory.hostile,
+    }  # fmt: skip
     return page(results[kind]())
 
 
@@ -69,7 +72,7 @@ def page(result: AuditResult, images: WorstImages | None = None) -> str:
     return render_html(build(result, epoch=factory.EPOCH, images=images)).decode()
 
 
-@pytest.mark.parametrize("kind", ["audit", "hostile", "binary", "large"])
+@pytest.mark.parametrize("kind", ["audit", "hostile", "binary", "large", "compared", "hostile_compared"])
 def test_the_page_is_well_formed_and_asks_for_nothing(kind: str) -> None:
     text = rendered(kind)
     found = Page(text)
@@ -88,7 +91,7 @@ def test_the_page_is_well_formed_and_asks_for_nothing(kind: str) -> None:
     assert "url(" not in style
 
 
-@pytest.mark.parametrize("kind", ["audit", "hostile"])
+@pytest.mark.parametrize("kind", ["audit", "hostile", "hostile_compared"])
 def test_the_policy_allows_the_pages_own_style_and_script_and_no_other(kind: str) -> None:
     text = rendered(kind)
     (policy,) = [m["content"] for m in Page(text).all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
@@ -104,8 +107,9 @@ def test_the_policy_allows_the_pages_own_style_and_script_and_no_other(kind: str
     assert text.index("Content-Security-Policy") < text.index("<style>")
 
 
-def test_hostile_texts_are_shown_and_never_run() -> None:
-    text = rendered("hostile")
+@pytest.mark.parametrize("kind", ["hostile", "hostile_compared"])
+def test_hostile_texts_are_shown_and_never_run(kind: str) -> None:
+    text = rendered(kind)
     assert text.count("<script") == 1
     assert "<img" not in text
     words = Page(text).words()
@@ -136,7 +140,7 @@ def test_every_template_escapes_and_none_is_told_not_to() -> None:
         assert not re.search(r"\|\s*safe|autoescape|Markup", source), path
 
 
-@pytest.mark.parametrize("kind", ["audit", "binary"])
+@pytest.mark.parametrize("kind", ["audit", "binary", "compared"])
 def test_tables_have_captions_scopes_and_rows_of_one_width(kind: str) -> None:
     text = rendered(kind)
     tables = re.findall(r"<table.*?</table>", text, re.DOTALL)
@@ -149,8 +153,9 @@ def test_tables_have_captions_scopes_and_rows_of_one_width(kind: str) -> None:
         assert len(widths) == 1
 
 
-def test_landmarks_headings_and_the_skip_link() -> None:
-    text = rendered("audit")
+@pytest.mark.parametrize("kind", ["audit", "compared"])
+def test_landmarks_headings_and_the_skip_link(kind: str) -> None:
+    text = rendered(kind)
     found = Page(text)
     for tag in ("header", "nav", "main", "footer", "h1"):
         assert len(found.all(tag)) == 1, tag
@@ -164,8 +169,9 @@ def test_landmarks_headings_and_the_skip_link() -> None:
     assert found.all("a")[0]["class"] == "skip"
 
 
-def test_every_drawing_has_words_or_is_hidden_from_readers() -> None:
-    for drawing in re.findall(r"<svg.*?</svg>", rendered("audit"), re.DOTALL):
+@pytest.mark.parametrize("kind", ["audit", "compared"])
+def test_every_drawing_has_words_or_is_hidden_from_readers(kind: str) -> None:
+    for drawing in re.findall(r"<svg.*?</svg>", rendered(kind), re.DOTALL):
         assert 'aria-hidden="true"' in drawing or ('role="img"' in drawing and "<title>" in drawing)
         assert "nan" not in drawing.lower()
 

@@ -7,14 +7,16 @@ import io
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import cache
 
 import pikepdf
 import pytest
 
+from imgid_audit.core.result import AuditResult
 from imgid_audit.export.pdf_file import FetchRefusedError, pdf_of, render_pdf
 from imgid_audit.report import WorstImage, WorstImages, build
-from tests.report import factory
+from tests.report import comparison_factory, factory
 
 SMALL = factory.Plan(
     labels=("other", "covid19"),
@@ -171,6 +173,25 @@ def test_a_picture_that_the_document_carries_is_shown() -> None:
     source = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     with pikepdf.open(io.BytesIO(pdf_of(f'<html lang="en"><body><img src="{source}" alt="x"></body></html>'))) as pdf:
         assert len(pdf.pages[0].get_images()) == 1
+
+
+@pytest.mark.parametrize("make", [comparison_factory.compared, comparison_factory.hostile])
+@pytest.mark.slow
+def test_a_comparison_stays_on_its_pages_and_is_in_the_bookmarks(make: Callable[[], AuditResult]) -> None:
+    """Every glyph within its page, every figure with words, methods of 300 letters too."""
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed: clipping was not checked")
+    data = render_pdf(build(make(), epoch=factory.EPOCH))
+    run = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=data, capture_output=True, check=True)
+    for page in re.split(r"<page ", run.stdout.decode())[1:]:
+        width, height = (float(x) for x in re.findall(r'(?:width|height)="([\d.]+)"', page)[:2])
+        for box in re.findall(r'<word xMin="([\d.-]+)" yMin="([\d.-]+)" xMax="([\d.-]+)" yMax="([\d.-]+)"', page):
+            left, top, right, bottom = (float(x) for x in box)
+            assert 40 <= left <= right <= width - 40
+            assert 20 <= top <= bottom <= height - 20
+    with pikepdf.open(io.BytesIO(data)) as pdf, pdf.open_outline() as outline:
+        titles = [item.title for item in outline.root]
+    assert "What helps" in titles
 
 
 @pytest.mark.slow

@@ -138,17 +138,18 @@ def test_no_split_is_all_test() -> None:
 
 @pytest.mark.parametrize("split", ["split", SplitSettings(column="split")])
 def test_ready_splits(split: str | SplitSettings) -> None:
-    ready = ["train", "test", "val", "test"]
+    ready = ["train", "test", "val", "adjust"]
     splits, remarks = split_of(split, [0, 1, 0, 1], ready=ready)
     assert splits.tolist() == ready
     assert not remarks.problems
 
 
 def test_ready_splits_of_other_words_are_refused() -> None:
-    _, remarks = split_of("split", [0, 1, 0, 1], ready=["train", "", "dev", "adjust"])
+    _, remarks = split_of("split", [0, 1, 0, 1], ready=["train", "", "dev", "Test"])
+    known = "'train', 'val', 'test', 'adjust'"
     assert [str(problem) for problem in remarks.problems] == [
-        "t.csv row 2 [split] is empty: say one of 'train', 'val', 'test'",
-        "t.csv rows 3, 4 [split] says 'adjust', 'dev': it must be one of 'train', 'val', 'test'",
+        f"t.csv row 2 [split] is empty: say one of {known}",
+        f"t.csv rows 3, 4 [split] says 'Test', 'dev': it must be one of {known}",
     ]
 
 
@@ -179,6 +180,8 @@ def test_val_and_adjust_are_taken_from_ready_train() -> None:
 def test_val_cannot_be_taken_where_there_is_one() -> None:
     _, remarks = split_of(SplitSettings(column="split", val=0.2), [0, 1], ready=["train", "val"])
     assert "already has a val split" in str(remarks.problems[0])
+    _, remarks = split_of(SplitSettings(column="split", adjust=0.5), [0, 1, 0], ready=["train", "adjust", "test"])
+    assert "already has an adjust split: remove data.split.adjust" in str(remarks.problems[0])
 
 
 def test_a_part_that_would_be_empty_is_refused() -> None:

@@ -19,6 +19,7 @@ STUDIES = (
     ("scores", "Score metrics at low prevalence: coverage and rules at their tolerance"),
     ("calibration", "Coverage of the calibration error"),
     ("paired", "Changes between two runs"),
+    ("mitigations", "Comparisons of mitigations"),
 )
 INTRODUCTION = """# What the verdicts are worth
 

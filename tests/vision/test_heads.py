@@ -167,12 +167,12 @@ def test_rows_are_asked_in_every_epoch_and_decide_what_is_seen() -> None:
         asked.append((labels, groups, seed))
         return np.flatnonzero(labels != 2).repeat(2)
 
-    found = run(last(given), Treatment(rows=rows), Plan(epochs=5))
-    assert len({seed for _, _, seed in asked}) == len(asked) == 5
+    found = run(last(given), Treatment(rows=rows), Plan(epochs=30, lr=0.05))
+    assert len({seed for _, _, seed in asked}) == len(asked) == 30
     assert all(0 <= seed < 2**32 for _, _, seed in asked)
     assert np.array_equal(asked[0][0], given.train.labels)
     assert np.array_equal(asked[0][1], given.train.groups)
-    assert found.rows_seen == 5 * 2 * int((given.train.labels != 2).sum())
+    assert found.rows_seen == 30 * 2 * int((given.train.labels != 2).sum())
     assert (predicted(declared(found), given.val) != 2).all()
     with pytest.raises(InputError, match="a sampler chose no training row"):
         run(given, Treatment(rows=lambda labels, groups, seed: np.zeros(0, dtype=np.intp)))
