@@ -23,8 +23,9 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_readme_config_is_valid_and_its_predictions_block_fits_in():
-    full, brought = (yaml.safe_load(block) for block in blocks("yaml"))
+    full, remedies, brought = (yaml.safe_load(block) for block in blocks("yaml"))
     assert ia.load_config(full).policy.rules
+    assert ia.load_config({**full, **remedies}).mitigations is not None
     without = {key: value for key, value in full.items() if key not in ("model", "operating_point")}
     assert ia.load_config({**without, **brought}).predictions is not None
 

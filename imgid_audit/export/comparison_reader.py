@@ -75,7 +75,7 @@ def _winner(found: Mapping[str, Any]) -> Winner:
 
 
 def _record(found: Mapping[str, Any]) -> MethodRecord:
-    lists = {key: tuple(found[key]) for key in ("methods", "acts_on", "needs", "seeds", "val", "notes")}
+    lists: dict[str, Any] = {key: tuple(found[key]) for key in ("methods", "acts_on", "needs", "seeds", "val", "notes")}
     same = ("name", "scope", "source", "parameters", "status", "seconds", "shifts_prior", "images_seen", "rows_seen")
     return MethodRecord(
         **{key: found[key] for key in (*same, "chosen", "chosen_by_average", "chosen_by_test")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -28,7 +29,7 @@ def _as_seeds(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | list | tuple):
         raise problem_at(f"must be a number of seeds, such as 5 for 0 to 4, or a list of them, got {value!r}")
     whole = isinstance(value, int)
-    given = range(min(value, MOST_SEEDS + 1)) if whole else value
+    given: Sequence[Any] = range(min(value, MOST_SEEDS + 1)) if isinstance(value, int) else value
     for place, seed in enumerate(given):
         at = () if whole else (place,)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= HIGHEST_SEED:

@@ -57,10 +57,10 @@ def build(params: TauNormParams, ask: Ask) -> Treatment:
     def refit(task: HeadTask, head: LinearHead, _seed: int) -> LinearHead:
         classes, width = head.weight.shape
         origin, unit = centred(task.train, classes) if ask.scope == "head" else (np.zeros(width), np.ones(width))
-        shifted = LinearHead(head.weight * unit, head.bias + head.weight @ origin)
+        standard = LinearHead(head.weight * unit, head.bias)
 
         def at(tau: float) -> LinearHead:
-            weight = normalised(shifted, tau).weight / unit
+            weight = normalised(standard, tau).weight / unit
             return LinearHead(weight, -weight @ origin)
 
         if params.tau is not None:

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from imgid_audit.comparison import compare_methods, primary_changes
 from imgid_audit.core.comparison import MethodChange
+from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import Undefined
 from imgid_audit.core.task import Task
 from imgid_audit.evaluation.recalibration import fit_prior, with_prior
@@ -213,6 +215,40 @@ def test_levelling_down_is_seen(metric: str, lower: bool, quantity: str) -> None
     assert gap.value < -0.05
     best = [one for one in changes(found, "group", metric) if one.method == "down" and "g2" not in one.slice.levels]
     assert all((one.value > 0) == lower for one in best if isinstance(one.value, float))
+
+
+@pytest.mark.parametrize(("lost", "flagged"), [(3, False), (80, True)])
+def test_a_best_group_that_may_have_lost_nothing_is_not_levelling_down(lost: int, flagged: bool) -> None:
+    """The same rows of the best group go wrong in every seed, few or many, and nothing else changes."""
+    world = World(BINARY, rows=3000)
+    baseline = world.runs("baseline", np.choose(world.group, [1.5, 0.0, -1.0]))
+    wrong = np.flatnonzero(world.group == 0)[:lost]
+
+    def spoiled(one: Decisions) -> Decisions:
+        predicted = one.predicted.copy()
+        predicted[wrong] = 1 - one.label[wrong]
+        return replace(one, predicted=predicted)
+
+    method = replace(baseline, name="m", decisions=tuple(map(spoiled, baseline.decisions)))
+    found = compare_methods(baseline, [method], spec(quantity="gap"))
+    (gap,) = changes(found, "gap")
+    assert isinstance(gap.value, float)
+    assert gap.value < 0
+    assert gap.levelling_down == flagged
+
+
+def test_the_width_of_no_change_is_that_of_one_flip_either_way() -> None:
+    """Of one over the rows that count; in a mean over classes of the rarest class's share in it."""
+    world = World()
+    baseline = world.runs("baseline")
+    asked = spec(quantity="overall", metrics=("balanced_accuracy", "accuracy"))
+    found = compare_methods(baseline, [replace(baseline, name="copy")], asked)
+    flips = {"accuracy": 1 / 600, "balanced_accuracy": 1 / np.bincount(world.label).min() / 3}
+    for metric, flip in flips.items():
+        (one,) = changes(found, "overall", metric)
+        assert one.interval is not None
+        assert_allclose(one.test_error, np.sqrt(2) * flip)
+        assert_allclose(one.interval.high, stats.t.ppf(0.975, 599) * np.sqrt(2) * flip)
 
 
 def test_a_metric_that_a_network_leaves_undefined_is_not_a_number() -> None:

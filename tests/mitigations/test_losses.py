@@ -230,11 +230,13 @@ def test_group_dro_by_hand() -> None:
 
 
 def test_group_dro_leaves_an_absent_group_its_share() -> None:
-    loss = loss_of("group_dro", eta=1)
-    rows = loss(batch(torch.zeros(7, 4, dtype=torch.float64), groups=MEMBERS))
-    expected = np.array([4.0, 1.0, 0.0])  # exp(log 4), exp(0), no training rows
-    np.testing.assert_allclose(loss.weights.numpy(), expected / 5)
-    np.testing.assert_allclose(rows.numpy(), 0.8 * math.log(4))
+    for adjustment in (0, 3):
+        loss = loss_of("group_dro", eta=1, adjustment=adjustment)
+        rows = loss(batch(torch.zeros(7, 4, dtype=torch.float64), groups=MEMBERS))
+        risen = 4 * math.exp(adjustment / math.sqrt((GROUPS == 0).sum()))
+        expected = np.array([risen, 1, 0])  # exp(log 4 + adjustment), exp(0), no training rows
+        np.testing.assert_allclose(loss.weights.numpy(), expected / (risen + 1))
+        np.testing.assert_allclose(rows.numpy(), risen / (risen + 1) * math.log(4))
 
 
 def test_group_dro_between_classes_within_groups() -> None:

@@ -160,3 +160,15 @@ def test_limits_of_a_mean_add_in_squares() -> None:
     mean, low, high = estimate_limits(values, values - 0.03, values + 0.04, 0.95)
     half = stats.t.ppf(0.975, 2) * 0.02 / np.sqrt(3)
     assert_allclose([mean, low, high], [0.82, 0.82 - np.hypot(half, 0.03), 0.82 + np.hypot(half, 0.04)])
+
+
+def test_the_half_width_by_hand() -> None:
+    """Five seeds of variance .04; rows' 0.09, of which .05 differs between seeds, and 101 units."""
+    t4, t100 = stats.t.ppf(0.975, 4), stats.t.ppf(0.975, 100)
+    rows = RowSampling(0.09, 0.05, 0.01, 101)
+    assert_allclose(OverSeeds(1.0, 0.04, 5, rows).half(0.95), np.hypot(t4 * 0.2, t100 * 0.2))
+    # seeds that happen to agree do not make test rows more certain than they are
+    assert_allclose(OverSeeds(1.0, 1e-9, 5, rows).half(0.95), t100 * 0.3)
+    # an interaction that is larger by chance leaves the unseen flips
+    rows = RowSampling(0.09, 0.2, 0.01, 101)
+    assert_allclose(OverSeeds(1.0, 0.16, 5, rows).half(0.95), np.hypot(t4 * 0.4, t100 * 0.1))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,7 +76,7 @@ def logits(model: LoadedModel, made: object, rows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("architecture", "size"),
-    [("smallcnn", 16), ("resnet18", 32), pytest.param("convnext_tiny", 32, marks=pytest.mark.slow)],
+    [("smallcnn", 16), ("resnet18", 32), ("convnext_tiny", 32)],
 )
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_embedding_times_head_is_the_networks_output(
@@ -209,6 +212,17 @@ def test_a_stopped_pass_goes_on_and_ends_the_same(world: Callable, tmp_path: Pat
     assert np.array_equal(whole.values, again.values)
     assert np.array_equal(whole.views[views[0]], again.views[views[0]])
     assert _files(tmp_path / "whole") == _files(tmp_path / "e")
+
+
+def test_killed_within_a_part_it_goes_on_and_ends_the_same(world: Callable, tmp_path: Path) -> None:
+    made = world(60)
+    driver = [sys.executable, str(Path(__file__).with_name("embed_driver.py")), str(made.root)]
+    for dies_at, folders in ((39, ["e"]), (0, ["e", "whole"])):
+        done = subprocess.run([*driver, str(dies_at), *(str(tmp_path / name) for name in folders)], timeout=120)
+        assert done.returncode == (-signal.SIGKILL if dies_at else 0)
+    parts = [path for path in _files(tmp_path / "e") if path.endswith(".parquet")]
+    assert len(parts) == 6
+    assert _files(tmp_path / "e") == _files(tmp_path / "whole")
 
 
 def _files(folder: Path) -> dict[str, bytes]:

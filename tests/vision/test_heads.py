@@ -489,3 +489,23 @@ def test_an_installed_head_is_what_the_network_says() -> None:
         install(model, 3, LinearHead(np.zeros((3, 5)), np.zeros(3)))
     state: Mapping[str, torch.Tensor] = model.state_dict()
     assert all(value.dtype in (torch.float32, torch.int64) for value in state.values())
+
+
+def test_what_selection_maximises_is_accuracy_then_minus_the_cross_entropy() -> None:
+    from sklearn.metrics import log_loss
+
+    from imgid_audit.vision.judge import Judge
+
+    val = part(200, 3)
+    judge = Judge(val, CLASSES, 2, "worst_class")
+    rng = np.random.default_rng(0)
+    head = LinearHead(rng.normal(size=(CLASSES, 8)) * 1e-3, np.zeros(CLASSES))
+    sharper = LinearHead(head.weight * 3, head.bias)
+    found = [judge.values(torch.from_numpy(val.embeddings), one) for one in (head, sharper)]
+    for one, values in zip((head, sharper), found, strict=True):
+        scores = head_scores(one, val.embeddings)
+        recalls = recall_score(val.labels, scores.argmax(axis=1), average=None)
+        assert values["declared"] == pytest.approx((recalls.min(), -log_loss(val.labels, scores)), abs=1e-6)
+        assert values["average"][0] == pytest.approx(accuracy_score(val.labels, scores.argmax(axis=1)))
+    assert found[0]["declared"][0] == found[1]["declared"][0]  # the same decisions, told apart by their loss
+    assert found[0]["declared"] != found[1]["declared"]

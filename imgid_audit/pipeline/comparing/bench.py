@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.core.errors import InputError, Problem, raise_all
 from imgid_audit.core.factor import Codes
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.mitigations import find
@@ -17,7 +17,7 @@ from imgid_audit.mitigations.base import Ask
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.mitigations.settings import MethodSettings, MitigationsSettings
 from imgid_audit.pipeline.job import Job
-from imgid_audit.pipeline.unmet_mitigations import Select, ask_of, criterion
+from imgid_audit.pipeline.unmet_mitigations import Select, ask_of, criterion, unmet_mitigations
 
 CRITERIA: Mapping[Select, str] = {
     "average": "accuracy on val",
@@ -79,6 +79,7 @@ def set_up(job: Job) -> Bench:
         message = "trains end to end, and model.weights are given: remove them, or use scope head"
         raise InputError(Problem("[mitigations > scope]", message))
     task = job.inputs.task
+    raise_all(unmet_mitigations(config, task, job.inputs.manifest))  # reading given weights asks nothing of the block
     found = group_codes(job.inputs.manifest, config.train.groups)
     return Bench(
         job=job,

@@ -33,11 +33,11 @@ class View:
     @staticmethod
     def of(comparison: Comparison) -> View:
         # the worst class of a method is its own, so a class does not tell worst classes apart
-        changes, average = ({}, {})
+        changes: dict[Key, MethodChange] = {}
+        average: dict[Key, MethodChange] = {}
         for change in comparison.changes:
             if not change.recalibrated and change.quantity != "group":
-                kept: dict[Key, MethodChange] = changes if change.selected == "declared" else average
-                kept.setdefault(_key(change), change)
+                (changes if change.selected == "declared" else average).setdefault(_key(change), change)
         means: dict[Key, MethodEstimate] = {}
         again: dict[Key, MethodEstimate] = {}
         for one in comparison.estimates:
