@@ -51,6 +51,7 @@ class Mitigation:
     - `build(params, ask)` makes the treatment; raises `InputError` for parameters that do not fit the task
     - `unmet(params, ask, counts)`: what only the data can refuse, as messages (see `Counts`)
     - `warning`: what a reader must know, or a function of the parameters; '' for nothing
+    - `starts_over`: its last layer does not depend on the one that was trained, nor on how
     - `falls_back`: without group labels it does something sensible instead, and runs
     """
 
@@ -68,6 +69,7 @@ class Mitigation:
     unmet: Callable[[Any, Ask, Counts], Sequence[str]] = field(default=lambda _params, _ask, _counts: ())
     warning: str | Callable[[Any], str] = ""
     falls_back: bool = False
+    starts_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

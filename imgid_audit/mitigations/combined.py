@@ -66,6 +66,10 @@ class Remedy:
         return any(method.shifts_prior(params) for method, params in self.parts)
 
     @property
+    def starts_over(self) -> bool:
+        return any(method.starts_over for method, _ in self.parts)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         told = [
             (method.name, method.warning if isinstance(method.warning, str) else method.warning(params))
@@ -119,11 +123,21 @@ class Remedy:
                 yield f"{one.name} and {two.name} both correct the frequency of classes: together they correct it twice"
             elif two.name in one.excludes or one.name in two.excludes:
                 yield f"{one.name} and {two.name} must not be combined"
+            elif ask.scope == "head" and (lost := _without_effect((one, a), (two, b))):
+                yield f"{lost[0]} fits the last layer anew, so {lost[1]} has no effect in scope head: use one of them"
 
     def unmet(self, ask: Ask, counts: Counts) -> Iterator[str]:
         """What only the data can refuse."""
         for method, params in self.parts:
             yield from (f"{method.name}: {message}" for message in method.unmet(params, ask, counts))
+
+
+def _without_effect(*parts: tuple[Mitigation, BaseModel]) -> tuple[str, str] | None:
+    """The method that starts over, and the one whose training it throws away."""
+    for (one, _), (two, params) in (parts, parts[::-1]):
+        if one.starts_over and set(two.acts_on(params)) - {"decision"}:
+            return one.name, two.name
+    return None
 
 
 def together(treatments: list[Treatment]) -> Treatment:

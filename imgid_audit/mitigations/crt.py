@@ -57,4 +57,5 @@ METHOD = Mitigation(
     needs=lambda _: frozenset({"class labels"}),
     shifts_prior=lambda _: True,
     space={"epochs": (10, 30, 50), "lr": (0.003, 0.01, 0.03), "weight_decay": (0.0001, 0.01)},
+    starts_over=True,
 )

@@ -17,7 +17,7 @@ from imgid_audit.vision.treatment import HeadTask, LinearHead, Part, Treatment
 
 Floats = NDArray[np.float64]
 
-TOLERANCE, STEPS = 1e-4, 500
+TOLERANCE, STEPS = 1e-4, 300
 """Of a fit: within 0.1 % of the least objective; the average of several hides the rest."""
 
 ASIDE = "needs rows set aside, on which nothing was trained: set `data.split.adjust` (0.1, for example)"
@@ -155,4 +155,5 @@ METHOD = Mitigation(
     shifts_prior=lambda _: True,
     unmet=unmet,
     falls_back=True,
+    starts_over=True,
 )

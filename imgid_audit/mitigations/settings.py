@@ -101,7 +101,7 @@ class HeadSettings(Settings):
 
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(256, ge=1)
-    lr: float = Field(0.003, gt=0)
+    lr: float = Field(0.01, gt=0)
     weight_decay: float = Field(0.0001, ge=0)
 
 

@@ -4,8 +4,8 @@ Seeds and test rows are crossed: every seed's network answers every row. The var
 is that of seeds, plus that of rows, less their interaction, which either of the two estimates holds once
 already (Brennan 2001, Generalizability Theory). The limits add in squares the half-width that
 each part would have alone, at its own t quantile, and so hold at least what they say (Banerjee 1960,
-Sankhya 22:357). Welch and Satterthwaite's one quantile for the summed variance is narrower, and said of
-eight methods that did nothing that one of them helps or harms in up to 9 % of simulated comparisons for 5 %.
+Sankhya 22:357). Welch and Satterthwaite's one quantile for the summed variance is narrower, and called one of
+eight methods that do nothing something in up to 9 % of simulated comparisons, for 5 % (docs/validity.md).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from imgid_audit.core.errors import InputError
 from imgid_audit.core.factor import Codes
 from imgid_audit.vision.last_layer import Tap, as_head, linear_layer, replaced
 from imgid_audit.vision.mix import Drawn, mixed_loss
@@ -39,11 +40,12 @@ class Objective:
         self._tap: Tap | None = None
         if self.plain:
             return
-        layer = head_of(model, material.classes)[1]
-        if not _predicts_as_trained(self.loss):
-            layer = linear_layer(model, material.classes)
-        if isinstance(layer, nn.Linear):
-            self._tap, self._layer = Tap(layer), layer
+        if _predicts_as_trained(self.loss):
+            self._layer = _linear_if_any(model, material.classes)
+        else:
+            self._layer = linear_layer(model, material.classes)
+        if self._layer is not None:
+            self._tap = Tap(self._layer)
 
     def __call__(
         self, logits: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor | None, epoch: int, drawn: Drawn | None
@@ -80,6 +82,15 @@ class Objective:
 def material_of(labels: Codes, groups: np.ndarray | None, classes: int, groups_count: int) -> Material:
     """What a loss is told beforehand, of the training rows' codes."""
     return Material(labels.astype(np.int32), None if groups is None else groups.astype(np.int32), classes, groups_count)
+
+
+def _linear_if_any(model: nn.Module, classes: int) -> nn.Linear | None:
+    """The last layer where it is linear, with or without a bias: its inputs are features."""
+    try:
+        layer = head_of(model, classes)[1]
+    except InputError:
+        return None
+    return layer if isinstance(layer, nn.Linear) else None
 
 
 def _of(loss: Loss, batch: LossBatch, drawn: Drawn | None) -> torch.Tensor:

@@ -80,3 +80,17 @@ def test_a_combination_does_both() -> None:
     assert len(cleaned) < 100
     rows = both.rows(cleaned.labels, None, 0)
     assert len(set(np.bincount(cleaned.labels[rows]))) == 1
+
+
+def test_what_a_layer_fitted_anew_would_throw_away_is_refused_in_scope_head() -> None:
+    from imgid_audit.mitigations import find
+    from imgid_audit.mitigations.base import Ask
+    from imgid_audit.mitigations.combined import Remedy
+    from imgid_audit.mitigations.settings import MethodSettings
+
+    both = Remedy.of(
+        MethodSettings.model_validate({"name": "oversample", "params": {"by": "group"}, "with": ["dfr"]}), find
+    )
+    (why,) = both.misfits(Ask(("a", "b"), False, "head"))
+    assert "oversample has no effect" in why
+    assert not list(both.misfits(Ask(("a", "b"), False, "full")))

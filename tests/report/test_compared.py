@@ -241,7 +241,7 @@ def test_which_way_is_better() -> None:
 def test_the_terminal_says_the_same() -> None:
     lines = [plain(line) for line in comparison_lines(made.comparison())]
     assert lines[0] == "1 method helps: oversample (heads on a frozen backbone)"
-    assert "  oversample: helps, +9.3 points [5.3, 13.3] points, adjusted p = .009" in lines
+    assert "  oversample: helps, +9.3 points [5.3, 13.3], adjusted p = .009" in lines
     assert any(line.startswith("  group_dro: no evidence") and "levelling down" in line for line in lines)
     assert any(line.startswith("  smote: not run: class “7”") for line in lines)
     assert lines[-1] == "best on val: oversample, seed 3, written to mitigations/winner.safetensors"

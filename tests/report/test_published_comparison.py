@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from imgid_audit.core.comparison import Comparison
+from imgid_audit.core.comparison import Comparison, Trial, Winner
 from imgid_audit.core.result import AuditResult, Interval, Privacy, Undefined
 from imgid_audit.export.csv_tables import tables
 from imgid_audit.export.html_page import render_html
@@ -95,6 +95,16 @@ def test_verdicts_settings_and_costs_stay_and_it_is_said_what_is_gone(hiding: Pr
     csv = tables(found)["tables/mitigations.csv"].decode()
     assert csv.count("suppressed") == 8
     assert "helps" in csv
+
+
+def test_every_part_of_a_comparison_is_known_to_be_public_or_stripped() -> None:
+    """A new field must be thought about: does it tell of test rows? Then `publishable_comparison` must strip it."""
+    assert {f.name for f in fields(Comparison)} == {
+        *("scope", "backbone", "baseline", "primary", "criterion", "seeds", "trials", "level", "settings", "hashes"),
+        *("rows", "records", "estimates", "changes", "winner", "left_out", "notes"),
+    }
+    assert {f.name for f in fields(Winner)} == {"method", "seed", "val", "weights", "sha256", "reason"}
+    assert {f.name for f in fields(Trial)} == {"parameters", "val", "average", "test", "failed"}
 
 
 def test_an_undefined_change_stays_without_a_verdict() -> None:

@@ -156,6 +156,14 @@ class Convolved(nn.Sequential):
         super().__init__(nn.Conv2d(3, num_classes, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+class Headless(nn.Sequential):
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, num_classes + 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images)[:, 1:]
+
+
 def test_networks_without_a_linear_last_layer(world: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their losses are told no features; one that replaces the layer that predicts is refused."""
     from imgid_audit.vision import models
@@ -168,12 +176,12 @@ def test_networks_without_a_linear_last_layer(world: Callable, tmp_path: Path, m
             return super().__call__(batch)
 
     made = world(24)
-    for number, factory in enumerate((Convolved, NoBias)):
+    for number, factory in enumerate((Convolved, Headless, NoBias)):
         monkeypatch.setattr(models, "_find", lambda name, factory=factory: factory)
         model = ModelSettings(architecture="any:thing", input=InputSettings(size=16))
         run(made, tmp_path / str(number), Treatment(loss=lambda _: Reader()), model=model, epochs=1)
-        assert all((one is None) == (factory is Convolved) for pair in found for one in pair)
-        with pytest.raises(InputError, match=r"\[model > architecture\] the last layer of"):
+        assert all((one is None) == (factory is not NoBias) for pair in found for one in pair)
+        with pytest.raises(InputError, match=r"\[model > architecture\] (the last layer of|no linear layer)"):
             run(made, tmp_path / "no", Treatment(loss=lambda _: Flipped()), model=model)
         found.clear()
 

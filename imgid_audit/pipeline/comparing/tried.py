@@ -15,6 +15,7 @@ from imgid_audit.pipeline.comparing.answers import decisions_of
 from imgid_audit.pipeline.comparing.bench import Bench
 from imgid_audit.pipeline.comparing.laboratory import Laboratory, Setting, key_of
 from imgid_audit.pipeline.comparing.tuning import best, trials_of
+from imgid_audit.vision.treatment import decay_of
 
 Judge = Callable[[Decisions], float | None]
 """The primary quantity of one network's decisions."""
@@ -55,7 +56,7 @@ class Workshop:
 
     def _try_out(self, remedy: Remedy) -> Tried:
         bench = self.bench
-        plan = trials_of(remedy, self.laboratory.default, bench.settings.trials)
+        plan = trials_of(remedy, self.laboratory.default, bench.settings.trials, bench.settings.scope)
         tried = [self.network(*one, bench.tuning_seed) for one in plan] if len(plan) > 1 else []  # one needs no trial
         trials = tuple(self._trial(*one, network) for one, network in zip(plan, tried, strict=False))
         chosen = best([trial.val for trial in trials]) if trials else 0
@@ -72,7 +73,7 @@ class Workshop:
         spent = [*tried, *declared]
         record = replace(
             _record(remedy, bench),
-            parameters={**best_remedy.parameters, **setting.plain()},
+            parameters=parameters_of(best_remedy, setting, bench),
             seeds=bench.seeds,
             seconds=round(sum(float(one.facts["seconds"]) for one in spent), 3),
             trials=trials,
@@ -136,7 +137,7 @@ class Workshop:
             )  # the user's own code may raise anything
 
     def _trial(self, remedy: Remedy, setting: Setting, network: KeptNetwork) -> Trial:
-        parameters = {**remedy.parameters, **setting.plain()}
+        parameters = parameters_of(remedy, setting, self.bench)
         if network.facts["failed"]:
             return Trial(parameters, None, None, None, str(network.facts["failed"]))
         seed = self.bench.tuning_seed
@@ -146,6 +147,14 @@ class Workshop:
             return Trial(parameters, None, None, None, "; ".join(problem.message for problem in error.problems))
         val = network.facts["val"]
         return Trial(parameters, val.get("declared"), val.get("average"), self.judge(decisions))
+
+
+def parameters_of(remedy: Remedy, setting: Setting, bench: Bench) -> dict[str, Any]:
+    """A method's own parameters, and what the training around it used: nothing, where a head starts over."""
+    if bench.settings.scope == "head" and remedy.starts_over:
+        return remedy.parameters
+    decay = decay_of(remedy.treatment(bench.ask), setting.weight_decay)
+    return {**remedy.parameters, "lr": setting.lr, "weight_decay": decay}
 
 
 def not_run(remedy: Remedy, bench: Bench, reason: str) -> MethodRecord:

@@ -19,11 +19,12 @@ WEIGHT_DECAYS = (1.0, 10.0, 100.0)
 SEED = 20261123
 
 
-def trials_of(remedy: Remedy, default: Setting, trials: int) -> tuple[tuple[Remedy, Setting], ...]:
-    """Up to `trials` different settings: as given first, then draws.
+def trials_of(remedy: Remedy, default: Setting, trials: int, scope: str) -> tuple[tuple[Remedy, Setting], ...]:
+    """Up to `trials` different settings: as given first, then draws; fewer where there are no more.
 
     Learning rates and weight decays come in the same order for every method, so that no method is
-    luckier in them than another; a method's own parameters are drawn beside them.
+    luckier in them than another; a method's own parameters are drawn beside them. In scope head a method that
+    starts over is as it is whatever the head was trained with: its own parameters alone are tried.
     """
     grid = [
         Setting(default.lr * rate, default.weight_decay * decay)
@@ -31,6 +32,8 @@ def trials_of(remedy: Remedy, default: Setting, trials: int) -> tuple[tuple[Reme
     ]
     order = np.random.default_rng(SEED).permutation(len(grid) - 1) + 1
     settings = [grid[0], *(grid[i] for i in order)]
+    if scope == "head" and remedy.starts_over:
+        settings = settings[:1]
     rng = np.random.default_rng((SEED, zlib.crc32("+".join(remedy.methods).encode())))
     chosen: dict[str, tuple[Remedy, Setting]] = {}
     tries = 0

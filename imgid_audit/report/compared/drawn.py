@@ -49,8 +49,8 @@ def trade_off(view: View) -> TradeOff | None:
     where = words.breakdown("*".join(view.comparison.primary.across))
     what = f"worst group of {where}" if asked_y[0] == "worst_group" else "worst class"
     key = _key(found, marks, frozenset(front), (_short(asked_x), _short(asked_y)))
-    axes = tuple(_axis(asked, way) for asked, way in zip((asked_x, asked_y), better, strict=True))
-    return TradeOff(f"All rows against the {what}", plot, *axes, alternative, said, key)
+    x_axis, y_axis = _axis(asked_x, better[0]), _axis(asked_y, better[1])
+    return TradeOff(f"All rows against the {what}", plot, x_axis, y_axis, alternative, said, key)
 
 
 def _utility(view: View) -> Asked | None:

@@ -38,7 +38,9 @@ def _line(record: MethodRecord, change: MethodChange | None) -> str:
     if isinstance(change.value, Undefined):
         return f"{said}, {numbers.undefined(change.value)}{levelled}"
     unit = words.unit(change.metric)
-    bounds = "" if change.interval is None else f" {numbers.difference_interval(change.interval, unit)}"
+    bounds = ""
+    if change.interval is not None:  # the unit has just been said
+        bounds = f" {numbers.difference_interval(change.interval, unit).removesuffix(f'{numbers.NBSP}points')}"
     p = "" if change.p_adjusted is None else f", adjusted {numbers.p_value(change.p_adjusted)}"
     return f"{said}, {numbers.signed_difference(change.value, unit)}{bounds}{p}{levelled}"
 
@@ -54,7 +56,7 @@ def _cells(record: MethodRecord, change: MethodChange | None) -> tuple[str, ...]
         return ("not run", record.reason, "–", "–", "–", "–")
     unit = words.unit(change.metric)
     sides = tuple(_side(value, change) for value in (change.before, change.after))
-    said = wording.judged(change) or "no verdict"
+    said: str = wording.judged(change) or "no verdict"
     if change.levelling_down:
         said += " (levelling down)"
     if isinstance(change.value, Undefined):

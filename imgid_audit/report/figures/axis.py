@@ -61,16 +61,18 @@ class Strip:
     chance: str = ""
 
 
-def axis_over(lows: Sequence[float], highs: Sequence[float], unit: Unit | None, ceiling: float = 1.0) -> Axis:
+def axis_over(
+    lows: Sequence[float], highs: Sequence[float], unit: Unit | None, ceiling: float = 1.0, least: float = 0.1
+) -> Axis:
     """The axis with three to six round ticks that holds all of the values; no unit: percentage points.
 
-    It is at least a tenth of a unit wide, so that small differences do not fill the page, and does
+    It is at least `least` of a unit wide, so that small differences do not fill the page, and does
     not go beyond [0, `ceiling`] unless values do.
     """
     low, high = min(lows), max(highs)
-    if high - low < 0.1:
+    if high - low < least:
         middle = (low + high) / 2
-        low, high = middle - 0.05, middle + 0.05
+        low, high = middle - least / 2, middle + least / 2
         shift = max(0.0 - low, 0.0) if min(lows) >= 0 else 0.0
         low, high = low + shift, high + shift
         shift = max(high - ceiling, 0.0) if max(highs) <= ceiling else 0.0

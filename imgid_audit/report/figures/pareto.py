@@ -148,7 +148,7 @@ def staircase(front: Sequence[tuple[float, float]], better: tuple[int, int]) -> 
 
 def _axis(values: Sequence[float], intervals: Sequence[Interval | None], unit: Unit) -> Axis:
     ends = [*values, *(end for one in intervals if one is not None for end in (one.low, one.high))]
-    return axis_over(ends, ends, unit)
+    return axis_over(ends, ends, unit, least=0.03)
 
 
 def _share(axis: Axis, value: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from imgid_audit.core.comparison import Comparison
 from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Fact, StatusKind, Table
-from imgid_audit.report.compared import drawn, wording
+from imgid_audit.report.compared import choices, drawn, wording
 from imgid_audit.report.compared import tables as made
 from imgid_audit.report.compared.drawn import TradeOff
 from imgid_audit.report.compared.view import View
@@ -70,9 +70,9 @@ def build(facts: Facts) -> Mitigations | None:
         groups_note=_groups_note(found) if groups else "",
         others=made.others(view),
         calibration=() if again is None else (again,),
-        cost=made.cost(view),
-        needs=made.needs(view),
-        choices=tuple(table for table in (made.chosen(view), made.otherwise(view)) if table is not None),
+        cost=choices.cost(view),
+        needs=choices.needs(view),
+        choices=tuple(table for table in (choices.chosen(view), choices.otherwise(view)) if table is not None),
         winner=_winner(view),
         limits=_limits(view),
     )
@@ -99,7 +99,7 @@ def _declared(view: View) -> tuple[Fact, ...]:
     told = [
         Fact("Declared beforehand", f"{words.sentence(wording.primary(primary))}{ignored}; verdicts are of this alone"),
         Fact("Backbone", of.backbone),
-        Fact("Selected by", f"{of.criterion}, on val: it picks setting and epoch; nothing is picked on test"),
+        Fact("Selected by", f"{words.sentence(of.criterion)}: it picks setting and epoch; nothing is picked on test"),
         Fact("Trained", wording.trained(of)),
     ]
     if rows:
