@@ -29,9 +29,9 @@ class WeightedLoss(PlainLoss):
         self._weights = Constant(class_weights(material.class_counts, params.scheme, params.beta))
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
+        from imgid_audit.vision.row_losses import cross_entropy
 
-        losses = cross_entropy(batch.logits, batch.labels, reduction="none")
+        losses = cross_entropy(batch.logits, batch.labels)
         return self._weights.like(losses)[batch.labels] * losses
 
 

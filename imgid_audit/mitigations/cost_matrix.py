@@ -47,9 +47,9 @@ class ExpectedCostLoss(PlainLoss):
         self._share = share
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
+        from imgid_audit.vision.row_losses import cross_entropy
 
-        plain = cross_entropy(batch.logits, batch.labels, reduction="none")
+        plain = cross_entropy(batch.logits, batch.labels)
         cost = (self._table.like(plain)[batch.labels] * batch.logits.softmax(dim=1)).sum(dim=1)
         return (1 - self._share) * plain + self._share * cost
 

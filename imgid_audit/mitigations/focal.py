@@ -35,9 +35,10 @@ class FocalLoss(PlainLoss):
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
         import torch
-        from torch.nn.functional import cross_entropy
 
-        losses = cross_entropy(batch.logits, batch.labels, reduction="none")
+        from imgid_audit.vision.row_losses import cross_entropy
+
+        losses = cross_entropy(batch.logits, batch.labels)
         # 1 - p without cancellation; the floor keeps the power's gradient finite where p is 1
         wrong = (-torch.expm1(-losses)).clamp_min(torch.finfo(losses.dtype).tiny)
         return self._alpha.like(losses)[batch.labels] * wrong**self._gamma * losses

@@ -60,11 +60,13 @@ class GroupDroLoss(PlainLoss):
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
         import torch
-        from torch.nn.functional import cross_entropy, one_hot
+        from torch.nn.functional import one_hot
+
+        from imgid_audit.vision.row_losses import cross_entropy
 
         if batch.groups is None:
             raise InputError("group_dro needs the groups of every training row, and they are not known")
-        losses = cross_entropy(batch.logits, batch.labels, reduction="none")
+        losses = cross_entropy(batch.logits, batch.labels)
         codes = batch.groups * self._classes + batch.labels if self._classes else batch.groups
         member = one_hot(codes, len(self._log_q)).to(losses)
         rows = member.sum(dim=0)

@@ -45,7 +45,9 @@ class LdamLoss:
         self._length: torch.Tensor | None = None
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy, normalize, one_hot
+        from torch.nn.functional import normalize, one_hot
+
+        from imgid_audit.vision.row_losses import cross_entropy
 
         features, weight = batch.features, batch.weight
         if features is None or weight is None:
@@ -53,7 +55,7 @@ class LdamLoss:
         self._follow(features)
         cosines = normalize(features, dim=1) @ normalize(weight, dim=1).T
         margin = one_hot(batch.labels, len(weight)) * self._margins.like(cosines)
-        losses = cross_entropy(self._params.scale * (cosines - margin), batch.labels, reduction="none")
+        losses = cross_entropy(self._params.scale * (cosines - margin), batch.labels)
         if batch.epoch > self._params.drw_start * batch.epochs + 1e-9:
             losses = losses * self._weights.like(losses)[batch.labels]
         return losses

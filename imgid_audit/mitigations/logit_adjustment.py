@@ -33,9 +33,9 @@ class ShiftedLoss(PlainLoss):
         self._shift = Constant(shift)
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
+        from imgid_audit.vision.row_losses import cross_entropy
 
-        return cross_entropy(batch.logits + self._shift.like(batch.logits), batch.labels, reduction="none")
+        return cross_entropy(batch.logits + self._shift.like(batch.logits), batch.labels)
 
 
 def log_prior(material: Material) -> NDArray[np.float64]:

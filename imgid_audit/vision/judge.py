@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from imgid_audit.core.comparison import Selected
 from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.core.factor import Codes
+from imgid_audit.vision.row_losses import cross_entropy
 from imgid_audit.vision.treatment import LinearHead, Part
 
 Select = Literal["average", "worst_class", "worst_group"]
@@ -67,7 +68,7 @@ class Judge:
 
     def _measured(self, logits: torch.Tensor) -> tuple[float, int, float, float]:
         right = (logits.argmax(dim=1) == self._labels).numpy()
-        loss = float(torch.nn.functional.cross_entropy(logits, self._labels))
+        loss = float(cross_entropy(logits, self._labels).mean())
         value, of = _worst(right, self._codes, self._counts)
         return value, of, float(right.mean()), loss
 

@@ -15,6 +15,7 @@ from imgid_audit.core.factor import Codes
 from imgid_audit.vision.last_layer import Tap, as_head, linear_layer, replaced
 from imgid_audit.vision.mix import Drawn, mixed_loss
 from imgid_audit.vision.models import head_of
+from imgid_audit.vision.row_losses import cross_entropy
 from imgid_audit.vision.treatment import Loss, LossBatch, Material, PlainLoss, Treatment
 
 
@@ -22,7 +23,7 @@ class CrossEntropy(PlainLoss):
     """Plain training: -log p of the label, in nats."""
 
     def __call__(self, batch: LossBatch) -> torch.Tensor:
-        return nn.functional.cross_entropy(batch.logits, batch.labels, reduction="none")
+        return cross_entropy(batch.logits, batch.labels)
 
 
 class Objective:
