@@ -205,9 +205,10 @@ def main() -> None:
     for cells in table:
         print("; ".join(cells))
     note = (
-        f"resnet18 at {SIDE} px on the CPU, 7 of 10 images to train on, heads {', '.join(METHODS)}. Embeddings are "
-        "computed from JPEG files into an empty folder. One whole training was timed and taken five times. MB are of "
-        "what a training then holds: row numbers, pixels or embeddings."
+        f"resnet18 at {SIDE} px, torch {torch.__version__} on {torch.get_num_threads()} CPU threads (heads: 1), 7 of "
+        f"10 images to train on, heads {', '.join(METHODS)}. Embeddings are computed from JPEG files into an empty "
+        "folder. One whole training was timed and taken five times. MB are of what a training then holds: row "
+        "numbers, pixels or embeddings."
     )
     columns = ("what", "ours", "against", "ratio", "goal", "met")
     record("benchmarks/bench_mitigations.py", "Comparing mitigations", columns, table, note)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import replace
 from itertools import chain
 
 from imgid_audit.comparison import ComparisonSpec, MethodRuns, compare_methods, primary_value
 from imgid_audit.core.comparison import Comparison, Primary, Selected
 from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.core.predictions import Decisions
-from imgid_audit.export.comparison_json import comparison_document, encode_comparison
+from imgid_audit.export.comparison_json import encode_comparison
 from imgid_audit.export.comparison_reader import read_comparison
 from imgid_audit.io import atomic
 from imgid_audit.io.kept_networks import NetworkShelf
@@ -113,7 +110,7 @@ def conclude(bench: Bench, laboratory: Laboratory, spec: ComparisonSpec, tried: 
         changes=tuple(chain.from_iterable(one.changes for one in compared)),
         winner=export_winner(bench, laboratory, tried),
         left_out=compared[0].left_out,
-        notes=_notes(bench, laboratory),
+        notes=_notes(laboratory),
         level=spec.intervals.level,
         settings=plain_settings(bench.settings),
         hashes=dict(laboratory.hashes),
@@ -136,18 +133,8 @@ def runs_of(bench: Bench, laboratory: Laboratory, one: Tried, selected: Selected
     return MethodRuns(one.record.name, bench.seeds, decisions, recalibrated, selected)
 
 
-def _notes(bench: Bench, laboratory: Laboratory) -> tuple[str, ...]:
+def _notes(laboratory: Laboratory) -> tuple[str, ...]:
     """What a reader must know of the comparison as a whole."""
-    told = []
-    if bench.settings.scope == "head":
-        told.append("One backbone, frozen: the scatter of seeds is that of heads, not of whole trainings.")
-    if laboratory.failed:
-        told.append(f"{len(laboratory.failed)} images did not decode and were left out of every method alike.")
-    return tuple(told)
-
-
-def digest(comparison: Comparison) -> str:
-    """sha256 of the comparison without measured seconds: the same inputs give the same one."""
-    records = tuple(replace(record, seconds=0.0) for record in comparison.records)
-    document = comparison_document(replace(comparison, records=records))
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    if not laboratory.failed:
+        return ()
+    return (f"{len(laboratory.failed)} images did not decode and were left out of every method alike.",)

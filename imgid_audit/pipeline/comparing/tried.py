@@ -15,7 +15,6 @@ from imgid_audit.pipeline.comparing.answers import decisions_of
 from imgid_audit.pipeline.comparing.bench import Bench
 from imgid_audit.pipeline.comparing.laboratory import Laboratory, Setting, key_of
 from imgid_audit.pipeline.comparing.tuning import best, trials_of
-from imgid_audit.vision.treatment import decay_of
 
 Judge = Callable[[Decisions], float | None]
 """The primary quantity of one network's decisions."""
@@ -153,8 +152,8 @@ def parameters_of(remedy: Remedy, setting: Setting, bench: Bench) -> dict[str, A
     """A method's own parameters, and what the training around it used: nothing, where a head starts over."""
     if bench.settings.scope == "head" and remedy.starts_over:
         return remedy.parameters
-    decay = decay_of(remedy.treatment(bench.ask), setting.weight_decay)
-    return {**remedy.parameters, "lr": setting.lr, "weight_decay": decay}
+    own = remedy.treatment(bench.ask).weight_decay is not None
+    return {**remedy.parameters, **({"lr": setting.lr} if own else setting.plain())}
 
 
 def not_run(remedy: Remedy, bench: Bench, reason: str) -> MethodRecord:

@@ -12,7 +12,7 @@ import numpy as np
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.pipeline.comparing.laboratory import Setting
 
-LEARNING_RATES = (1.0, 1 / 3, 3.0)
+LEARNING_RATES = (1.0, 0.3, 3.0)
 WEIGHT_DECAYS = (1.0, 10.0, 100.0)
 """Factors of the given learning rate and weight decay that trials try; the first is as given."""
 
@@ -27,7 +27,7 @@ def trials_of(remedy: Remedy, default: Setting, trials: int, scope: str) -> tupl
     starts over is as it is whatever the head was trained with: its own parameters alone are tried.
     """
     grid = [
-        Setting(default.lr * rate, default.weight_decay * decay)
+        Setting(_plain(default.lr * rate), _plain(default.weight_decay * decay))
         for rate, decay in itertools.product(LEARNING_RATES, WEIGHT_DECAYS)
     ]
     order = np.random.default_rng(SEED).permutation(len(grid) - 1) + 1
@@ -44,6 +44,11 @@ def trials_of(remedy: Remedy, default: Setting, trials: int, scope: str) -> tupl
         chosen.setdefault(repr((setting, sorted(one.parameters.items(), key=str))), (one, setting))
         tries += 1
     return tuple(chosen.values())
+
+
+def _plain(value: float) -> float:
+    """Without the last digits that multiplying leaves: settings are read by people."""
+    return float(f"{value:.6g}")
 
 
 def _one(rng: np.random.Generator, among: tuple[Any, ...]) -> Any:

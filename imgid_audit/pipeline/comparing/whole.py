@@ -54,21 +54,19 @@ class WholeLaboratory:
         model = job.config.model
         assert model is not None
         record = train(
-            self._used(), job.inputs.task, job.inputs.root, model, self._settings(setting, seed), folder,
+            bench.manifest, job.inputs.task, job.inputs.root, model, self._settings(setting, seed), folder,
             treatment=replace(treatment, refits=(), decide=None), plan=folder.name, keep_average=True,
             progress=job.progress, stop=job.stop,
         )  # fmt: skip
         arrays: dict[str, NDArray[Any]] = {}
         val: dict[str, float | None] = {}
+        seen: dict[str, dict[str, NDArray[Any]]] = {}
         for selected, file in FILES.items():
             loaded = self._load(folder / file)
-            if treatment.refits:
-                head, scores = self._refitted(loaded, treatment, folder, seed)
-                arrays |= {f"{selected}.weight": head.weight, f"{selected}.bias": head.bias}
-            else:
-                scores = self._predicted(loaded, folder / "predictions" / selected)
-            arrays[f"{selected}.scores"] = scores
-            val[selected] = self._criterion(scores, selected)
+            if loaded.sha256 not in seen:  # most often both criteria pick one epoch
+                seen[loaded.sha256] = self._said(loaded, treatment, folder, selected, seed)
+            arrays |= {f"{selected}.{name}": value for name, value in seen[loaded.sha256].items()}
+            val[selected] = self._criterion(arrays[f"{selected}.scores"], selected)
         facts = {
             "val": val,
             "undefined": list(record.undefined),
@@ -79,6 +77,15 @@ class WholeLaboratory:
             "folder": folder.name,
         }
         return KeptNetwork(arrays, facts)
+
+    def _said(
+        self, model: LoadedModel, treatment: Treatment, folder: Path, selected: Selected, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        """What a network says of the rows that are not trained on; of a refitted one also its last layer."""
+        if not treatment.refits:
+            return {"scores": self._predicted(model, folder / "predictions" / selected)}
+        head, scores = self._refitted(model, treatment, folder, seed)
+        return {"weight": head.weight, "bias": head.bias, "scores": scores}
 
     def scores(self, network: KeptNetwork, selected: Selected) -> Scores:
         return np.asarray(network.arrays[f"{selected}.scores"], dtype=np.float64)
@@ -95,10 +102,6 @@ class WholeLaboratory:
         assert settings is not None
         labels = self.bench.job.inputs.task.labels
         return save_weights(loaded.module, path, labels, loaded.transform, settings.architecture)
-
-    def _used(self) -> Any:
-        """The manifest without the rows that did not decode when they were first asked for."""
-        return self.bench.manifest
 
     def _settings(self, setting: Setting, seed: int) -> TrainSettings:
         config = self.bench.job.config
