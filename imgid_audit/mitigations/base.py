@@ -53,6 +53,7 @@ class Mitigation:
     - `warning`: what a reader must know, or a function of the parameters; '' for nothing
     - `starts_over`: its last layer does not depend on the one that was trained, nor on how
     - `falls_back`: without group labels it does something sensible instead, and runs
+    - `uses_adjust`: it learns from the rows set aside, so that nothing else may be fitted on them afterwards
     """
 
     name: str
@@ -70,6 +71,7 @@ class Mitigation:
     warning: str | Callable[[Any], str] = ""
     falls_back: bool = False
     starts_over: bool = False
+    uses_adjust: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,11 @@ class Remedy:
         return any(method.starts_over for method, _ in self.parts)
 
     @property
+    def uses_adjust(self) -> bool:
+        """Whether it learns from the rows set aside."""
+        return any(method.uses_adjust for method, _ in self.parts)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         told = [
             (method.name, method.warning if isinstance(method.warning, str) else method.warning(params))

@@ -156,4 +156,5 @@ METHOD = Mitigation(
     unmet=unmet,
     falls_back=True,
     starts_over=True,
+    uses_adjust=True,
 )

@@ -124,6 +124,11 @@ def report(
         result = read_audit(job.folder.audit)
         require_same_settings(config, result, job.folder.audit)
         result = replace(result, comparison=kept_comparison(job))
+        if result.comparison is None and config.mitigations is not None and job.folder.comparison.is_file():
+            stale = (
+                "The comparison in the run folder was made with other settings and is left out: `imgid-audit compare`."
+            )
+            result = replace(result, notes=(*result.notes, stale))
         images = None
         if config.report.worst_images:
             images = steps.pictures(job, steps.stored_predictions(job))

@@ -18,14 +18,14 @@ from imgid_audit.pipeline.calibrating import recalibrated
 from imgid_audit.pipeline.inputs import Inputs
 
 
-def decided(config: Config, inputs: Inputs, predictions: Predictions) -> Decisions:
-    """The test rows' decisions, in manifest order, as the config asks for them.
+def decided(config: Config, inputs: Inputs, predictions: Predictions, split: str = "test") -> Decisions:
+    """The decisions of a split's rows, in manifest order, as the config asks for them.
 
-    The threshold, where one is found, comes with its uncertainty.
+    The threshold, where one is found, is found on val and comes with its uncertainty.
     """
     predictions = recalibrated(config, inputs, predictions)
     point = operating_point(config, inputs.task, inputs.manifest, predictions)
-    return decide(inputs.task, inputs.manifest, predictions, point, costs=costs_of(config, inputs.task))
+    return decide(inputs.task, inputs.manifest, predictions, point, split, costs_of(config, inputs.task))
 
 
 def operating_point(config: Config, task: Task, manifest: Manifest, predictions: Predictions) -> OperatingPoint | None:

@@ -276,3 +276,57 @@ def test_whole_networks_are_those_that_train_would_make(world: Path, tmp_path: P
     kept = {hash_file(path) for path in (tmp_path / "run" / "mitigations" / "networks").glob("*/weights.safetensors")}
     assert hash_file(tmp_path / "plain" / "model" / "weights.safetensors") in kept
     assert len(kept) == 2 * 2, "tau_norm refits the baseline's own networks"
+
+
+def test_recalibrated_scores_do_not_depend_on_the_temperature_that_the_config_asks_for(
+    world: Path, tmp_path: Path
+) -> None:
+    """The fit to val has a temperature of its own: one that was applied before would count twice."""
+    block = {"seeds": 2, "trials": 1, "methods": ["class_weights"]}
+    found = {}
+    for name, changes in {"plain": {}, "cooled": {"calibration": {"method": "temperature"}}}.items():
+        outcome = pipeline.compare(config_in(world, block, **changes), out=tmp_path / name)
+        assert outcome.comparison is not None
+        found[name] = {
+            (one.method, one.metric, one.seed): one.value for one in outcome.comparison.estimates if one.recalibrated
+        }
+    assert found["plain"]
+    assert found["plain"] == found["cooled"]
+
+
+def test_a_comparison_made_under_other_settings_is_not_shown(world: Path, tmp_path: Path) -> None:
+    block = {"seeds": 2, "trials": 1, "methods": ["class_weights"]}
+    report = {"formats": ["json"]}
+    pipeline.run(config_in(world, block, report=report), out=tmp_path / "run")
+    other = config_in(world, block, report=report, metrics=["accuracy"])
+    pipeline.evaluate(other, out=tmp_path / "run")
+    shown = pipeline.report(other, out=tmp_path / "run")
+    assert shown.result is not None
+    assert shown.result.comparison is None
+    assert any("other settings" in note for note in shown.result.notes)
+    pipeline.compare(other, out=tmp_path / "run")
+    again = pipeline.report(other, out=tmp_path / "run")
+    assert again.result is not None
+    assert again.result.comparison is not None
+
+
+def test_other_costs_train_other_networks(world: Path, tmp_path: Path) -> None:
+    block = {"seeds": 2, "trials": 1, "methods": ["cost_matrix"], "primary": {"metric": "accuracy"}}
+    prices = [{"left": {"right": 1}, "right": {"left": much}} for much in (1, 50)]
+    for costs in prices:
+        pipeline.compare(config_in(world, block, costs=costs), out=tmp_path / "kept")
+    pipeline.compare(config_in(world, block, costs=prices[1]), out=tmp_path / "fresh")
+    assert timeless(compared(tmp_path / "kept")) == timeless(compared(tmp_path / "fresh"))
+
+
+def test_a_rule_is_valued_on_val_by_its_own_decisions_and_the_next_best_is_written(world: Path, tmp_path: Path) -> None:
+    """A table of costs so lopsided that one class is always decided: its worst class is never right."""
+    costs = {"left": {"right": 1000}, "right": {"left": 0}}
+    methods = [{"name": "cost_matrix", "params": {"costs": costs}}, {"name": "group_thresholds"}]
+    block = {"seeds": 2, "trials": 1, "methods": methods, "select": "worst_class"}
+    pipeline.compare(config_in(world, block), out=tmp_path / "run")
+    found = {one["name"]: one for one in compared(tmp_path / "run")["methods"]}
+    assert set(found["cost_matrix"]["val"]) == {0.0}
+    winner = compared(tmp_path / "run")["winner"]
+    assert winner["method"] == "baseline", "decisions are not part of a network's weights"
+    assert hash_file(tmp_path / "run" / winner["weights"]) == winner["sha256"]

@@ -11,11 +11,11 @@ from imgid_audit.core.predictions import Decisions
 from imgid_audit.export.comparison_json import encode_comparison
 from imgid_audit.export.comparison_reader import read_comparison
 from imgid_audit.io import atomic
-from imgid_audit.io.kept_networks import NetworkShelf
+from imgid_audit.io.kept_networks import NetworkShelf, network_key
 from imgid_audit.metrics import METRICS
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.pipeline.comparing.answers import decisions_of, recalibrated_decisions
-from imgid_audit.pipeline.comparing.bench import CRITERIA, Bench, plain_settings, set_up
+from imgid_audit.pipeline.comparing.bench import BASELINE, CRITERIA, Bench, plain_settings, set_up
 from imgid_audit.pipeline.comparing.heads import open_heads
 from imgid_audit.pipeline.comparing.laboratory import Laboratory
 from imgid_audit.pipeline.comparing.tried import Tried, Workshop, not_run
@@ -23,6 +23,9 @@ from imgid_audit.pipeline.comparing.whole import open_whole
 from imgid_audit.pipeline.comparing.winner import export_winner
 from imgid_audit.pipeline.job import Job
 from imgid_audit.pipeline.unmet_mitigations import lacking
+
+ORDER: tuple[Selected, ...] = ("declared", "average")
+"""What networks are picked by: only what was declared gets verdicts."""
 
 
 def compare_step(job: Job) -> Comparison:
@@ -57,7 +60,20 @@ def kept_comparison(job: Job) -> Comparison | None:
     if settings is None or not job.folder.comparison.is_file():
         return None
     found = read_comparison(job.folder.comparison)
-    return found if found.settings == plain_settings(settings) else None
+    return found if found.hashes.get("asked") == asked(job) else None
+
+
+def asked(job: Job) -> str:
+    """Names a comparison by all that it reads of the config and of the data."""
+    from imgid_audit import __version__
+
+    plain = job.config.plain()
+    read = ("task", "data", "model", "train", "operating_point", "costs", "calibration", "metrics", "intervals")
+    settings = {name: plain[name] for name in (*read, "mitigations") if name in plain}
+    support = job.config.policy.min_support
+    return network_key(
+        {"settings": settings, "min_support": support, "hashes": dict(job.inputs.hashes), "version": __version__}
+    )
 
 
 def spec_of(bench: Bench) -> ComparisonSpec:
@@ -81,7 +97,7 @@ def _one(workshop: Workshop, remedy: Remedy) -> Tried:
     bench = workshop.bench
     why = lacking(remedy, groups=bench.groups is not None)
     if why is not None:
-        return Tried(remedy, not_run(remedy, bench, why), {})
+        return Tried(not_run(remedy, bench, why), {})
     return workshop.try_out(remedy)
 
 
@@ -91,10 +107,11 @@ def conclude(bench: Bench, laboratory: Laboratory, spec: ComparisonSpec, tried: 
     compared = [
         compare_methods(
             runs_of(bench, laboratory, base, selected),
-            [runs_of(bench, laboratory, one, selected) for one in others],
+            [runs_of(bench, laboratory, one, selected) for one in others if selected in one.picks],
             spec,
         )
-        for selected in ("declared", "average")
+        for selected in ORDER
+        if selected in base.picks
     ]
     return Comparison(
         scope=bench.settings.scope,
@@ -113,22 +130,22 @@ def conclude(bench: Bench, laboratory: Laboratory, spec: ComparisonSpec, tried: 
         notes=_notes(laboratory),
         level=spec.intervals.level,
         settings=plain_settings(bench.settings),
-        hashes=dict(laboratory.hashes),
+        hashes={**laboratory.hashes, "asked": asked(bench.job)},
     )
 
 
 def runs_of(bench: Bench, laboratory: Laboratory, one: Tried, selected: Selected) -> MethodRuns:
     """What the networks of one method, picked in one way, say of the test rows."""
-    networks = one.networks[selected]
+    pick = one.picks[selected]
     decisions = tuple(
-        decisions_of(bench, laboratory, one.remedy, network, selected, seed)
-        for network, seed in zip(networks, bench.seeds, strict=True)
+        decisions_of(bench, laboratory, pick.remedy, network, selected, seed)
+        for network, seed in zip(pick.networks, bench.seeds, strict=True)
     )
     recalibrated: tuple[Decisions, ...] | None = None
-    if selected == "declared" and (one.record.shifts_prior or one.remedy.methods == ("baseline",)):
+    if selected == "declared" and (one.record.shifts_prior or pick.remedy.methods == (BASELINE,)):
         recalibrated = tuple(
             recalibrated_decisions(bench, laboratory, network, selected, each)
-            for network, each in zip(networks, decisions, strict=True)
+            for network, each in zip(pick.networks, decisions, strict=True)
         )
     return MethodRuns(one.record.name, bench.seeds, decisions, recalibrated, selected)
 

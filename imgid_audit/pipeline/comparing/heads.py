@@ -15,11 +15,10 @@ from imgid_audit.core.comparison import Selected
 from imgid_audit.core.errors import InputError, Problem, StoppedError
 from imgid_audit.core.manifest import SPLITS
 from imgid_audit.io.kept_networks import KeptNetwork
-from imgid_audit.io.provenance import provenance
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.pipeline import steps
 from imgid_audit.pipeline.comparing.bench import Bench
-from imgid_audit.pipeline.comparing.laboratory import Scores, Setting
+from imgid_audit.pipeline.comparing.laboratory import Scores, Setting, versions
 from imgid_audit.pipeline.comparing.pixels import with_pictures_as_points
 from imgid_audit.vision.settings import AugmentSettings
 from imgid_audit.vision.treatment import HeadTask, LinearHead, Part
@@ -149,11 +148,11 @@ def open_heads(bench: Bench) -> HeadLaboratory:
         raise StoppedError(f"{message}: mend the images, or raise predict.max_failed")
     split = job.inputs.manifest.split.codes[embedded.rows]
     rows = {name: embedded.rows[split == code] for code, name in enumerate(SPLITS)}
-    versions, libraries = provenance()["versions"], ("torch", "numpy", "scikit-learn", "imbalanced-learn")
     hashes = {
         "backbone": model.sha256,
         "transform": repr(sorted(model.transform.describe().items())),
-        "versions": repr([(name, versions.get(name)) for name in libraries]),
+        "views": str(job.config.train.seed),
+        "versions": versions(),
         **{name: digest for name, digest in job.inputs.hashes.items() if name in ("manifest", "images")},
     }  # fmt: skip
     return HeadLaboratory(bench, model, embedded, rows, hashes, backbone)

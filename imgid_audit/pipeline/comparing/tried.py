@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from imgid_audit.core.comparison import MethodRecord, Selected, Trial
@@ -27,12 +27,19 @@ class NotRunError(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tried:
-    """A method's record, and its networks by seed for every way of picking them that has its own."""
+class Pick:
+    """A method with the parameters that were picked, and its networks by seed."""
 
     remedy: Remedy
+    networks: tuple[KeptNetwork, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """A method's record, and what was picked by every criterion; nothing where the method has not run."""
+
     record: MethodRecord
-    networks: Mapping[Selected, tuple[KeptNetwork, ...]]
+    picks: Mapping[Selected, Pick]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +58,7 @@ class Workshop:
         try:
             return self._try_out(remedy)
         except NotRunError as error:
-            return Tried(remedy, not_run(remedy, self.bench, str(error)), {})
+            return Tried(not_run(remedy, self.bench, str(error)), {})
 
     def _try_out(self, remedy: Remedy) -> Tried:
         bench = self.bench
@@ -61,30 +68,51 @@ class Workshop:
         chosen = best([trial.val for trial in trials]) if trials else 0
         if chosen is None:
             raise NotRunError(trials[0].failed or f"the criterion ({bench.select}) is undefined on val")
-        by_average = best([trial.average for trial in trials])
-        by_test = _best_on_test([trial.test for trial in trials], bench)
-        networks: dict[Selected, tuple[KeptNetwork, ...]] = {"declared": self._seeds(*plan[chosen])}
-        networks["average"] = networks["declared"]
-        if by_average is not None and by_average != chosen and bench.settings.scope == "head":
-            networks["average"] = self._seeds(*plan[by_average])
-        best_remedy, setting = plan[chosen]
-        declared = networks["declared"]
-        spent = [*tried, *declared]
+        by_average = best([trial.average for trial in trials]) if trials else 0
+        picks: dict[Selected, Pick] = {"declared": self._pick(*plan[chosen])}
+        if by_average == chosen:
+            picks["average"] = picks["declared"]  # the networks have kept the epoch of either criterion
+        elif by_average is not None and bench.settings.scope == "head":
+            picks["average"] = self._pick(*plan[by_average])
+        declared = picks["declared"].networks
         record = replace(
             _record(remedy, bench),
-            parameters=parameters_of(best_remedy, setting, bench),
+            parameters=parameters_of(*plan[chosen], bench),
             seeds=bench.seeds,
-            seconds=round(sum(float(one.facts["seconds"]) for one in spent), 3),
+            seconds=round(sum(float(one.facts["seconds"]) for one in (*tried, *declared)), 3),
             trials=trials,
             chosen=chosen if trials else None,
-            chosen_by_average=by_average,
-            chosen_by_test=by_test,
-            val=tuple(one.facts["val"].get("declared") for one in declared),
+            chosen_by_average=by_average if trials else None,
+            chosen_by_test=_best_on_test([trial.test for trial in trials], bench),
+            val=self._values(picks["declared"]),
             images_seen=int(declared[0].facts["images_seen"]),
             rows_seen=int(declared[0].facts["rows_seen"]),
             notes=_notes(remedy, declared),
         )
-        return Tried(best_remedy, record, networks)
+        return Tried(record, picks)
+
+    def _pick(self, remedy: Remedy, setting: Setting) -> Pick:
+        return Pick(remedy, self._seeds(remedy, setting))
+
+    def _values(self, pick: Pick) -> tuple[float | None, ...]:
+        """The declared criterion of every seed's decisions on val."""
+        try:
+            return tuple(
+                self._on_val(pick.remedy, network, "declared", seed)
+                for network, seed in zip(pick.networks, self.bench.seeds, strict=True)
+            )
+        except InputError as error:
+            raise NotRunError("; ".join(problem.message for problem in error.problems)) from None
+
+    def _on_val(self, remedy: Remedy, network: KeptNetwork, selected: Selected, seed: int) -> float | None:
+        """The criterion of a network's decisions on val: as they are made on test."""
+        bench = self.bench
+        decisions = decisions_of(bench, self.laboratory, remedy, network, selected, seed, "val")
+        groups = bench.groups_of(self.laboratory.rows["val"])
+        select = bench.select if selected == "declared" else "average"
+        from imgid_audit.vision.judge import criterion
+
+        return criterion(decisions.predicted, decisions.label, groups, select)
 
     def _seeds(self, remedy: Remedy, setting: Setting) -> tuple[KeptNetwork, ...]:
         found = []
@@ -101,10 +129,11 @@ class Workshop:
         Raises `StoppedError` once the user asks to stop.
         """
         bench = self.bench
-        protocol = {
+        protocol: dict[str, Any] = {
             "select": bench.select,
             "scope": bench.settings.scope,
             "groups": list(bench.job.config.train.groups),
+            "ask": asdict(bench.ask),
         }
         if bench.settings.scope == "head":
             protocol["head"] = bench.settings.head.model_dump(mode="json", exclude={"lr", "weight_decay"})
@@ -141,11 +170,11 @@ class Workshop:
             return Trial(parameters, None, None, None, str(network.facts["failed"]))
         seed = self.bench.tuning_seed
         try:
-            decisions = decisions_of(self.bench, self.laboratory, remedy, network, "declared", seed)
+            declared, average = (self._on_val(remedy, network, by, seed) for by in ("declared", "average"))
+            test = self.judge(decisions_of(self.bench, self.laboratory, remedy, network, "declared", seed))
         except InputError as error:
             return Trial(parameters, None, None, None, "; ".join(problem.message for problem in error.problems))
-        val = network.facts["val"]
-        return Trial(parameters, val.get("declared"), val.get("average"), self.judge(decisions))
+        return Trial(parameters, declared, average, test)
 
 
 def parameters_of(remedy: Remedy, setting: Setting, bench: Bench) -> dict[str, Any]:

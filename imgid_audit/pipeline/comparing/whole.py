@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,10 @@ from imgid_audit.core.comparison import Selected
 from imgid_audit.core.errors import InputError
 from imgid_audit.core.manifest import SPLITS, Status
 from imgid_audit.io.kept_networks import KeptNetwork, network_key
-from imgid_audit.io.provenance import provenance
 from imgid_audit.io.shards import ShardStore
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.pipeline.comparing.bench import Bench
-from imgid_audit.pipeline.comparing.laboratory import Scores, Setting, code_hashes
+from imgid_audit.pipeline.comparing.laboratory import Scores, Setting, code_hashes, versions
 from imgid_audit.vision.treatment import HeadTask, LinearHead, Part, Treatment
 
 if TYPE_CHECKING:
@@ -117,7 +116,8 @@ class WholeLaboratory:
             for method, params in remedy.parts
             if set(method.acts_on(params)) - {"head", "decision"}
         ]
-        parts = {"hashes": dict(self.hashes), "methods": acting, "code": code_hashes(remedy) if acting else {}}
+        told = {"code": code_hashes(remedy), "ask": asdict(self.bench.ask)} if acting else {}
+        parts = {"hashes": dict(self.hashes), "methods": acting, **told}
         train = self._settings(setting, seed).model_dump(mode="json")
         return self.folder / network_key({**parts, "train": train})[:32]
 
@@ -185,11 +185,11 @@ def open_whole(bench: Bench) -> WholeLaboratory:
     failed = _undecodable(bench)
     usable = np.setdiff1d(np.arange(len(manifest)), np.array(sorted(failed), dtype=np.intp))
     rows = {name: np.intersect1d(manifest.rows(name), usable) for name in SPLITS}
-    config, versions = job.config, provenance()["versions"]
+    config = job.config
     assert config.model is not None
     hashes = {
         "model": network_key(config.model.model_dump(mode="json")),
-        "versions": repr([(name, versions.get(name)) for name in ("torch", "torchvision", "numpy")]),
+        "versions": versions(),
         **{name: digest for name, digest in job.inputs.hashes.items() if name in ("manifest", "images")},
     }
     for name in ("train", "val", "test"):

@@ -14,25 +14,32 @@ FILE = "mitigations/winner.safetensors"
 def export_winner(bench: Bench, laboratory: Laboratory, tried: list[Tried]) -> Winner | None:
     """The method of the highest mean criterion on val, and of its networks the one of the highest; first of equals.
 
-    None where no method has a defined criterion for every seed. A decision rule of the method's own cannot
-    be written as weights: then there is no file, and the reason is told.
+    A decision rule of a method's own cannot be written as weights: the best method that can be is written, and
+    the reason tells what came before it. None where no method has a defined criterion for every seed.
     """
     means = [_mean(one) for one in tried]
-    place = best(means)
-    if place is None:
+    first = best(means)
+    place = best([mean if _writable(bench, one) else None for mean, one in zip(means, tried, strict=True)])
+    path = bench.job.folder.path / FILE
+    if first is None or place is None:
+        path.unlink(missing_ok=True)
         return None
     one = tried[place]
     at = best(list(one.record.val))
     assert at is not None
     value, seed = one.record.val[at], bench.seeds[at]
     assert value is not None
-    path = bench.job.folder.path / FILE
-    if one.remedy.treatment(bench.ask).decide is not None:
-        path.unlink(missing_ok=True)
-        reason = "its decision rule is not part of a network's weights"
-        return Winner(one.record.name, seed, value, "", "", reason)
-    sha256 = laboratory.save(one.networks["declared"][at], path)
-    return Winner(one.record.name, seed, value, FILE, sha256)
+    reason = ""
+    if first != place:
+        reason = (
+            f"{tried[first].record.name} was better on val, but its decision rule is not part of a network's weights"
+        )
+    sha256 = laboratory.save(one.picks["declared"].networks[at], path)
+    return Winner(one.record.name, seed, value, FILE, sha256, reason)
+
+
+def _writable(bench: Bench, one: Tried) -> bool:
+    return "declared" in one.picks and one.picks["declared"].remedy.treatment(bench.ask).decide is None
 
 
 def _mean(one: Tried) -> float | None:
