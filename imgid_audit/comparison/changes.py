@@ -26,8 +26,10 @@ def change(first: Series, second: Series, subject: Codes | None) -> OverSeeds:
         _moved(before.answers, after.answers),
         subject,
         max(before.flip, after.flip),
+        before.weight + after.weight,
     )
-    return over_seeds(second.values - first.values, rows)
+    apart = None if first.apart is None or second.apart is None else second.apart - first.apart
+    return over_seeds(second.values - first.values, rows, apart)
 
 
 def undefined_change(first: Series, second: Series, seeds: Sequence[int]) -> Undefined | None:
@@ -39,9 +41,10 @@ def change_interval(found: OverSeeds, series: Series, level: float, clustered: b
     """The interval of a change, inside what the metric's range allows."""
     low, high = METRICS[series.metric].bounds
     most = high - low
-    half = found.half(level)
-    name = method(CHANGE_OVER_SEEDS, "summed_squares", clustered=clustered).name
-    return Interval(max(found.value - half, -most), min(found.value + half, most), level, name)
+    below, above = found.limits(level)
+    key = "summed_squares" if found.apart is None else "hull"
+    name = method(CHANGE_OVER_SEEDS, key, clustered=clustered).name
+    return Interval(max(below, -most), min(above, most), level, name)
 
 
 def mean_interval(series: Series, level: float) -> Interval:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from imgid_audit.comparison.halves import Halves, in_halves
 from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.predictions import Decisions
@@ -43,7 +44,7 @@ class Levels:
     """A metric on levels (levels,), with limits for the sampling of test rows.
 
     - `slices`, `class_names`: what each level is; `flip` (levels,): what one row that flips changes
-    - `shares(a)`: of level a
+    - `shares(a)`: of level a; `halved(halves)` (halvings, 2, levels): values in the halves of the rows
     """
 
     metric: str
@@ -59,6 +60,7 @@ class Levels:
     subjects: Counts | None
     flip: Floats
     shares: Callable[[int], Shares]
+    halved: Callable[[Halves], Floats]
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -105,7 +107,18 @@ class Network:
             metric.name, part.slices, (class_name,) * len(part.slices), one.value, low, high,
             one.band.methods(self.intervals.level), one.undefined, one.n, one.support, one.subjects,
             _flip(metric, class_name, sample, one.support), rows.level,
+            lambda halves: self._halved(metric, class_name, part, halves),
         )  # fmt: skip
+
+    def _halved(self, metric: Metric, class_name: str | None, part: Breakdown, halves: Halves) -> Floats:
+        """A metric's class on the halves of every slice, (halvings, 2, slices)."""
+        whole = self.levels(metric.name, class_name, part).value
+        found = []
+        for divided in halves.divided(part):
+            measured = metric.measure(Sample(self._rows, divided, self.intervals))
+            one = next(one for one in measured if one.class_name == class_name)
+            found.append(in_halves(one.value, one.defined, whole))
+        return np.stack(found)
 
     @cached_property
     def recalls(self) -> Levels:
@@ -123,7 +136,16 @@ class Network:
             unnamed, reasons, np.full(len(labels), len(decisions)), support,
             None if subjects is None else subjects[0], _inverse(support),
             lambda k: _Rows(RECALL, labels[k], sample).level(0),
+            lambda halves: self._halved_recalls(part, halves),
         )  # fmt: skip
+
+    def _halved_recalls(self, part: Breakdown, halves: Halves) -> Floats:
+        """The recall of every class on the halves of all rows, (halvings, 2, classes)."""
+        found = []
+        for divided in halves.divided(part):
+            band = RECALL.band(Sample(self._rows, divided, self.intervals))[0]
+            found.append(in_halves(band.value.ravel(), band.trials.ravel() > 0, self.recalls.value))
+        return np.stack(found)
 
 
 class _Rows:

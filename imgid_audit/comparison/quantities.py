@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgid_audit.comparison.halves import Halves
 from imgid_audit.comparison.levels import Levels, Network
 from imgid_audit.comparison.runs import ComparisonSpec, MethodRuns
 from imgid_audit.comparison.series import Series, gap, single, worst
@@ -30,6 +31,7 @@ class Frame:
     - `everything`, `groups`: the breakdowns, `groups` None where the primary is over all rows
     - `used`, `classes`: groups, and classes, that the worst and the gap are over
     - `left_out`: the others, with the reason
+    - `halves`: of the test rows
     """
 
     spec: ComparisonSpec
@@ -40,6 +42,7 @@ class Frame:
     used: Bools
     classes: Bools
     left_out: Mapping[str, str]
+    halves: Halves
 
 
 def networks(runs: MethodRuns, spec: ComparisonSpec) -> list[Network]:
@@ -68,7 +71,8 @@ def frame(base: Sequence[Network], spec: ComparisonSpec, everything: Breakdown, 
     recalls = [one.recalls for one in base]
     names = [f"class {label}" for label in task.labels]
     classes = _kept(recalls, names, [False] * len(names), spec.min_support, left_out)
-    return Frame(spec, task, class_name, everything, groups, used, classes, left_out)
+    halves = Halves(base[0].decisions, groups, spec.intervals.seed)
+    return Frame(spec, task, class_name, everything, groups, used, classes, left_out, halves)
 
 
 def _kept(
@@ -100,7 +104,7 @@ def quantities(of: Sequence[Network], recalibrated: Sequence[Network] | None, fr
     if frame.groups is not None:
         found |= _by_group([one.levels(primary, frame.class_name, frame.groups) for one in of], frame)
     found["worst_class", "recall", None, "", False] = worst(
-        "worst_class", [one.recalls for one in of], frame.classes, "higher"
+        "worst_class", [one.recalls for one in of], frame.classes, "higher", frame.halves
     )
     for name in CALIBRATION if recalibrated is not None else ():
         found["overall", name, None, "", True] = _overall(recalibrated or (), name, None, frame)
@@ -120,8 +124,8 @@ def primary_series(of: Sequence[Network], frame: Frame) -> Series:
         return _overall(of, metric, frame.class_name, frame)
     levels = [one.levels(metric, frame.class_name, frame.groups) for one in of]
     if frame.spec.primary.quantity == "gap":
-        return gap(levels, frame.used)
-    return worst("worst_group", levels, frame.used, METRICS[metric].better)
+        return gap(levels, frame.used, frame.halves)
+    return worst("worst_group", levels, frame.used, METRICS[metric].better, frame.halves)
 
 
 def _overall(of: Sequence[Network], metric: str, class_name: str | None, frame: Frame) -> Series:
@@ -134,8 +138,8 @@ def _by_group(levels: Sequence[Levels], frame: Frame) -> dict[Key, Series]:
     for a, where in enumerate(levels[0].slices):
         found["group", metric, class_name, str(where), False] = single("group", levels, a)
     better = METRICS[metric].better
-    found["worst_group", metric, class_name, "", False] = worst("worst_group", levels, frame.used, better)
-    found["gap", metric, class_name, "", False] = gap(levels, frame.used)
+    found["worst_group", metric, class_name, "", False] = worst("worst_group", levels, frame.used, better, frame.halves)
+    found["gap", metric, class_name, "", False] = gap(levels, frame.used, frame.halves)
     return found
 
 

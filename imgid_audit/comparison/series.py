@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from imgid_audit.comparison.halves import Halves, picked_apart
 from imgid_audit.comparison.levels import Levels
 from imgid_audit.core.comparison import Quantity
 from imgid_audit.core.result import Undefined
@@ -21,17 +22,28 @@ Terms = tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Pick:
+    """How each network picks its levels: signs of terms, with the smallest (1) or the largest (-1) used level."""
+
+    terms: tuple[tuple[float, int], ...]
+    used: Bools
+    halves: Halves
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RowShares:
     """How test rows make a quantity over seeds.
 
     - `of` (seeds, n): first-order shares; `counted` (n,): rows that count for some seed
     - `answers`: what each seed's network said of the rows; `flip`: what one row that flips changes, at most
+    - `weight` (n,): what a row that flips changes, mean over seeds
     """
 
     of: Floats
     counted: Bools
     answers: tuple[NDArray[np.generic], ...]
     flip: float
+    weight: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +53,7 @@ class Series:
     - `levels`: of each seed's network; `terms`: which of them make the value, none where undefined
     - `undefined`: of each seed; `low`, `high` (seeds,): limits for the sampling of test rows
     - `picked`: the level that a single level or the worst is, for each seed; None for a gap
+    - `pick`: how levels were picked by their own values; None where none was
     """
 
     quantity: Quantity
@@ -51,6 +64,7 @@ class Series:
     low: Floats
     high: Floats
     picked: tuple[int | None, ...]
+    pick: Pick | None = None
 
     @property
     def metric(self) -> str:
@@ -86,16 +100,26 @@ class Series:
     def shares(self) -> RowShares:
         """Of a series that is defined for every seed; kept, for the baseline's are read by every method."""
         rows, answers, flips = [], [], []
+        weight = np.zeros(len(self.levels[0].shares(self.terms[0][0][1]).of))
         counted: Bools | None = None
         for levels, terms in zip(self.levels, self.terms, strict=True):
             parts = [(sign, levels.shares(a)) for sign, a in terms]
             rows.append(np.sum([sign * part.of for sign, part in parts], axis=0))
-            for _, part in parts:
+            for (_, part), (_, a) in zip(parts, terms, strict=True):
                 counted = part.counted if counted is None else counted | part.counted
+                weight += levels.flip[a] * part.counted / len(self.levels)
             answers.append(parts[0][1].answers)
             flips.append(np.sqrt(sum(float(levels.flip[a]) ** 2 for _, a in terms)))
         assert counted is not None
-        return RowShares(np.stack(rows), counted, tuple(answers), float(max(flips)))
+        return RowShares(np.stack(rows), counted, tuple(answers), float(max(flips)), weight)
+
+    @cached_property
+    def apart(self) -> Floats | None:
+        """Values (seeds,) with levels picked on one half of the rows and measured on the other; None without a pick."""
+        pick = self.pick
+        if pick is None:
+            return None
+        return np.array([picked_apart(one.halved(pick.halves), pick.terms, pick.used) for one in self.levels])
 
 
 def single(quantity: Quantity, levels: Sequence[Levels], a: int) -> Series:
@@ -103,21 +127,22 @@ def single(quantity: Quantity, levels: Sequence[Levels], a: int) -> Series:
     return _series(quantity, levels, [((1.0, a),)] * len(levels), [each.undefined[a] for each in levels], [a])
 
 
-def worst(quantity: Quantity, levels: Sequence[Levels], used: Bools, better: Better) -> Series:
+def worst(quantity: Quantity, levels: Sequence[Levels], used: Bools, better: Better, halves: Halves) -> Series:
     """The worst used level of each network, in the metric's own direction; the first of equal ones."""
     lacking = _lacking(quantity, levels, used, 1)
     if better is None:
         metric = levels[0].metric
         lacking = [Undefined("not_applicable", f"{metric} is neither better high nor low")] * len(levels)
-    picks = [_extreme(each.value, used, -1 if better == "lower" else 1) for each in levels]
-    return _series(quantity, levels, [((1.0, a),) for a in picks], lacking, picks)
+    end = -1 if better == "lower" else 1
+    picks = [_extreme(each.value, used, end) for each in levels]
+    return _series(quantity, levels, [((1.0, a),) for a in picks], lacking, picks, Pick(((1.0, end),), used, halves))
 
 
-def gap(levels: Sequence[Levels], used: Bools) -> Series:
+def gap(levels: Sequence[Levels], used: Bools, halves: Halves) -> Series:
     """Largest less smallest over the used levels of each network."""
     lacking = _lacking("gap", levels, used, 2)
     terms = [((1.0, _extreme(each.value, used, -1)), (-1.0, _extreme(each.value, used, 1))) for each in levels]
-    return _series("gap", levels, terms, lacking, [None])
+    return _series("gap", levels, terms, lacking, [None], Pick(((1.0, -1), (-1.0, 1)), used, halves))
 
 
 def best_level(levels: Sequence[Levels], used: Bools, better: Better) -> int:
@@ -149,6 +174,7 @@ def _series(
     terms: Sequence[Terms],
     undefined: Sequence[Undefined | None],
     picked: Sequence[int | None],
+    pick: Pick | None = None,
 ) -> Series:
     """Values and limits from terms; those of a difference are added in squares (MOVER)."""
     found = np.full((3, len(levels)), np.nan)
@@ -163,4 +189,4 @@ def _series(
     kept = tuple(None if why is not None else a for why, a in zip(undefined, spread, strict=True))
     if quantity in ("overall", "group"):
         kept = spread  # a group stays the one that was asked for where it is undefined
-    return Series(quantity, tuple(levels), tuple(terms), tuple(undefined), found[0], found[1], found[2], kept)
+    return Series(quantity, tuple(levels), tuple(terms), tuple(undefined), found[0], found[1], found[2], kept, pick)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.io.atomic import write_bytes
+from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.io.atomic import remove_leftovers, write_bytes
 
 _FACTS = "imgid-audit"
 _SUM = "sha256"
@@ -41,6 +42,8 @@ class NetworkShelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if folder.is_dir():
+            remove_leftovers(folder)
 
     def path(self, key: str) -> Path:
         return self.folder / f"{key[:32]}.safetensors"
@@ -51,16 +54,20 @@ class NetworkShelf:
         from safetensors.numpy import load
 
         path = self.path(key)
+        if path.is_dir():
+            raise InputError(Problem(str(path), "is a folder where a file of ours belongs: remove it"))
         if not path.is_file():
             return None
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
-            arrays = load(path.read_bytes())
-            facts = json.loads(metadata[_FACTS])
+            arrays, text = load(path.read_bytes()), metadata[_FACTS]
+            facts = json.loads(text)
         except (OSError, KeyError, ValueError, SafetensorError):
             return None  # it is trained again, which costs time and nothing else
-        whole = isinstance(facts, dict) and facts.pop("key", None) == key and metadata.get(_SUM) == _digest(arrays)
+        whole = (
+            isinstance(facts, dict) and facts.pop("key", None) == key and metadata.get(_SUM) == _digest(arrays, text)
+        )
         return KeptNetwork(arrays, facts) if whole else None
 
     def put(self, key: str, network: KeptNetwork) -> None:
@@ -69,12 +76,12 @@ class NetworkShelf:
 
         arrays = {name: np.ascontiguousarray(value) for name, value in network.arrays.items()}
         facts = json.dumps({**network.facts, "key": key}, sort_keys=True, allow_nan=False)
-        write_bytes(self.path(key), save(arrays, metadata={_FACTS: facts, _SUM: _digest(arrays)}))
+        write_bytes(self.path(key), save(arrays, metadata={_FACTS: facts, _SUM: _digest(arrays, facts)}))
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """sha256 of names, shapes and contents: a flipped bit must not become a plausible number."""
-    found = hashlib.sha256()
+def _digest(arrays: Mapping[str, NDArray[Any]], facts: str) -> str:
+    """sha256 of facts, names, shapes and contents: a flipped bit must not become a plausible number."""
+    found = hashlib.sha256(facts.encode())
     for name in sorted(arrays):
         value = np.ascontiguousarray(arrays[name])
         found.update(f"{name}{value.dtype.str}{value.shape}".encode())

@@ -43,7 +43,11 @@ class Mitigation:
     """A registered method.
 
     - `acts_on(params)`: the places where it acts; `needs(params)`: what it must be told
-    - `shifts_prior(params)`: whether it makes scores speak of another frequency of classes than the data's
+    - `shifts_prior(params)`: whether it makes scores speak of another frequency of classes than the data's, also
+      in passing: classes and groups often go together
+    - `corrects_prior(params)`: whether it is made to change the frequency of classes, so that a second such
+      method would change it twice; None: where it shifts the prior
+    - `goes_with`: methods that it may stand beside although both correct the prior, because it does not add up
     - `source`: the paper or library that it comes from; `Params`: the pydantic model of its parameters
     - `scopes`: where it can be used; `excludes`: methods that it must not be combined with, beyond those
       that act at the same place or correct the class prior a second time
@@ -52,6 +56,7 @@ class Mitigation:
     - `unmet(params, ask, counts)`: what only the data can refuse, as messages (see `Counts`)
     - `warning`: what a reader must know, or a function of the parameters; '' for nothing
     - `starts_over`: its last layer does not depend on the one that was trained, nor on how
+    - `idle(params)`: names of parameters that have no effect beside the values of others
     - `falls_back`: without group labels it does something sensible instead, and runs
     - `uses_adjust`: it learns from the rows set aside, so that nothing else may be fitted on them afterwards
     """
@@ -65,13 +70,20 @@ class Mitigation:
     needs: Callable[[Any], frozenset[Need]]
     shifts_prior: Callable[[Any], bool] = field(default=lambda _: False)
     scopes: tuple[Scope, ...] = ("head", "full")
+    corrects_prior: Callable[[Any], bool] | None = None
+    goes_with: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     space: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     unmet: Callable[[Any, Ask, Counts], Sequence[str]] = field(default=lambda _params, _ask, _counts: ())
     warning: str | Callable[[Any], str] = ""
+    idle: Callable[[Any], frozenset[str]] = field(default=lambda _: frozenset())
     falls_back: bool = False
     starts_over: bool = False
     uses_adjust: bool = False
+
+    def corrects(self, params: Any) -> bool:
+        """Whether a second method that corrects the frequency of classes would correct it twice."""
+        return (self.corrects_prior or self.shifts_prior)(params)
 
 
 @dataclass(frozen=True, slots=True)

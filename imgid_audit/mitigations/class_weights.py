@@ -49,5 +49,6 @@ METHOD = Mitigation(
     acts_on=lambda _: ("loss",),
     needs=lambda _: frozenset({"class labels"}),
     shifts_prior=lambda _: True,
+    idle=lambda params: frozenset({"beta"} if params.scheme == "inverse" else ()),
     space={"scheme": ("inverse", "effective_number"), "beta": (0.99, 0.999, 0.9999)},
 )

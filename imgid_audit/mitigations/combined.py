@@ -94,11 +94,12 @@ class Remedy:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All parameters as plain values, as ``method.parameter``."""
+        """All parameters that act as plain values, as ``method.parameter``."""
         return {
             f"{method.name}.{name}": value
             for method, params in self.parts
             for name, value in params.model_dump(mode="json", by_alias=True).items()
+            if name not in method.idle(params)
         }
 
     def with_values(self, values: Mapping[str, Any]) -> Remedy:
@@ -124,7 +125,7 @@ class Remedy:
                 yield f"{one.name} is combined with itself"
             elif both:
                 yield f"{one.name} and {two.name} both act on the {both[0]}: use one of them"
-            elif one.shifts_prior(a) and two.shifts_prior(b):
+            elif one.corrects(a) and two.corrects(b) and not (two.name in one.goes_with or one.name in two.goes_with):
                 yield f"{one.name} and {two.name} both correct the frequency of classes: together they correct it twice"
             elif two.name in one.excludes or one.name in two.excludes:
                 yield f"{one.name} and {two.name} must not be combined"

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from imgid_audit.core.errors import InputError
 from imgid_audit.io.settings import Settings
+from imgid_audit.io.splits import draw_subjects
 from imgid_audit.mitigations.base import Ask, Counts, Mitigation, Need
 from imgid_audit.stats.sparse_logistic import sparse_logistic
 from imgid_audit.vision.treatment import HeadTask, LinearHead, Part, Treatment
@@ -58,8 +59,18 @@ def subsample(codes: NDArray[np.int64], least: int, rng: np.random.Generator) ->
     return np.asarray(order[rank < max(int(rows[rows > 0].min()), least)])
 
 
-def halves(codes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Half of each stratum at random, (n,); of an odd number the larger half."""
+def halves(
+    codes: NDArray[np.int64], rng: np.random.Generator, subjects: NDArray[np.integer] | None = None
+) -> NDArray[np.bool_]:
+    """Half of each stratum at random, (n,); of an odd number the larger half.
+
+    With `subjects` (n,) nobody is in both halves, and strata are halved as nearly as whole subjects allow.
+    """
+    if subjects is not None:
+        who = np.unique(subjects, return_inverse=True)[1]
+        size = int(codes.max(initial=-1)) + 1
+        held = np.bincount(who * size + codes, minlength=(int(who.max(initial=-1)) + 1) * size).reshape(-1, size)
+        return np.asarray(draw_subjects(held, rng.permutation(len(held)), np.array([0.5]))[who] == 0)
     rows = np.bincount(codes)
     order = rng.permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]
@@ -70,17 +81,24 @@ def halves(codes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.boo
 
 
 def chosen_c(
-    x: Floats, labels: NDArray[np.int64], codes: NDArray[np.int64], classes: int, params: DfrParams, seed: int
+    x: Floats,
+    labels: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    classes: int,
+    params: DfrParams,
+    seed: int,
+    subjects: NDArray[np.integer] | None = None,
 ) -> float:
     """The strength of the highest worst-stratum accuracy on one half, fitted on the other; of equal ones the first.
 
-    Among those of equal worst accuracy the mean over strata decides.
+    Among those of equal worst accuracy the mean over strata decides. With `subjects` (n,) nobody is in both
+    halves: a layer that knows people by heart would look better than it is, and the penalty come out too weak.
     """
     if len(params.c) == 1:
         return params.c[0]
     rng = np.random.default_rng((seed, 0))
-    fit = halves(codes, rng)
-    if fit.all():
+    fit = halves(codes, rng, subjects)
+    if fit.all() or not fit.any():
         return params.c[0]
     at = np.flatnonzero(fit)
     picked = at[subsample(np.unique(codes[at], return_inverse=True)[1], params.min_rows, rng)]
@@ -102,7 +120,7 @@ def fitted(part: Part, classes: int, params: DfrParams, seed: int) -> LinearHead
     spread = np.where(spread > 1e-12, spread, 1.0)
     x = (x - centre) / spread
     labels, codes = part.labels.astype(np.int64), strata(params, part)
-    c = chosen_c(x, labels, codes, classes, params, seed)
+    c = chosen_c(x, labels, codes, classes, params, seed, part.subjects)
     rng = np.random.default_rng((seed, 1))
     weight, bias = np.zeros((classes, x.shape[1])), np.zeros(classes)
     start: tuple[Floats, Floats] | None = None

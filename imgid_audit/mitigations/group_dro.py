@@ -60,22 +60,48 @@ class GroupDroLoss(PlainLoss):
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
         import torch
-        from torch.nn.functional import one_hot
 
         from imgid_audit.vision.row_losses import cross_entropy
 
+        losses, codes = cross_entropy(batch.logits, batch.labels), self._codes(batch)
+        return self._factors(losses, codes, torch.ones_like(losses))[codes] * losses
+
+    def mixed(self, batch: LossBatch, other: LossBatch, share: float) -> torch.Tensor:
+        """The same of mixtures: each row is `share` of a row of its own group, and the rest one of the other's.
+
+        q makes one step, by the means of groups over such parts of rows.
+        """
+        import torch
+
+        from imgid_audit.vision.row_losses import cross_entropy
+
+        losses = torch.stack([cross_entropy(one.logits, one.labels) for one in (batch, other)])
+        codes = torch.stack([self._codes(one) for one in (batch, other)])
+        parts = losses.new_tensor([[share], [1 - share]]).expand_as(losses)
+        factors = self._factors(losses.flatten(), codes.flatten(), parts.flatten())
+        return (parts * factors[codes] * losses).sum(dim=0)
+
+    def _codes(self, batch: LossBatch) -> torch.Tensor:
         if batch.groups is None:
             raise InputError("group_dro needs the groups of every training row, and they are not known")
-        losses = cross_entropy(batch.logits, batch.labels)
-        codes = batch.groups * self._classes + batch.labels if self._classes else batch.groups
-        member = one_hot(codes, len(self._log_q)).to(losses)
-        rows = member.sum(dim=0)
+        return batch.groups * self._classes + batch.labels if self._classes else batch.groups
+
+    def _factors(self, losses: torch.Tensor, codes: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        """One step of q, and what the losses of each group count, so that their mean is sum_g q_g mean of g.
+
+        `parts` (k,): how much of a row each of `losses` (k,) is.
+        """
+        import torch
+        from torch.nn.functional import one_hot
+
         with torch.no_grad():
-            means = losses @ member / rows.clamp_min(1) + self._rise.like(losses)
+            member = one_hot(codes, len(self._log_q)).to(losses) * parts[:, None]
+            rows = member.sum(dim=0)
+            held = torch.where(rows > 0, rows, 1)
+            means = losses @ member / held + self._rise.like(losses)
             moved = self._log_q.to(losses) + self._eta * torch.where(rows > 0, means, 0)
             self._log_q = moved - moved.logsumexp(dim=0)
-            share = len(losses) * self._log_q.exp() / rows.clamp_min(1)
-        return share[codes] * losses
+            return parts.sum() * self._log_q.exp() / held
 
     def state_dict(self) -> dict[str, Any]:
         """The logarithms of q."""
@@ -98,6 +124,8 @@ METHOD = Mitigation(
     build=build,
     acts_on=lambda _: ("loss",),
     needs=lambda _: frozenset({"class labels", "group labels in training"}),
-    shifts_prior=lambda params: params.by == "class_and_group",
+    shifts_prior=lambda _: True,
+    corrects_prior=lambda params: params.by == "class_and_group",
+    goes_with=("oversample", "undersample", "sqrt_sampling", "imblearn", "smote"),  # means within batches ignore shares
     space={"eta": (0.001, 0.01, 0.1), "adjustment": (0.0, 1.0, 3.0), "weight_decay": (0.001, 0.01, 0.1, 1.0)},
 )

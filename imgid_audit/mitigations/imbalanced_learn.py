@@ -17,6 +17,7 @@ from imgid_audit.mitigations.points import resampled, too_few
 from imgid_audit.mitigations.resampling import (
     ResampleParams,
     Rows,
+    corrects_prior,
     groups_without_rows,
     needs,
     sampled_rows,
@@ -108,7 +109,12 @@ def acts_on(params: ImblearnParams) -> tuple[Place, ...]:
 
 def shifts_prior(params: ImblearnParams) -> bool:
     """Whether classes come out in another frequency: samplers that only clean borders hardly change it."""
-    return params.by != "group" and samplers()[params.sampler]._sampling_type != "clean-sampling"
+    return bool(samplers()[params.sampler]._sampling_type != "clean-sampling")
+
+
+def corrects(params: ImblearnParams) -> bool:
+    """Whether classes are meant to come out in another frequency."""
+    return corrects_prior(params) and shifts_prior(params)
 
 
 def make(params: ImblearnParams, ask: Ask, seed: int) -> Any:
@@ -198,5 +204,6 @@ METHOD = Mitigation(
     acts_on=acts_on,
     needs=needs,
     shifts_prior=shifts_prior,
+    corrects_prior=corrects,
     unmet=unmet,
 )

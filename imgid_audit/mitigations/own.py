@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.mitigations.base import Ask, Mitigation, Need, NoParams, Place, Scope
+from imgid_audit.mitigations.guarded import guarded
 from imgid_audit.vision.treatment import Treatment
 
 _REQUIRED = ("summary", "source", "acts_on", "needs", "build")
@@ -32,7 +33,7 @@ def load(name: str) -> Mitigation:
         except Exception as error:  # the user's own code may raise anything: it is the config's business
             raise InputError(f"{name}() raised {type(error).__name__}: {error}") from error
     if isinstance(found, Mitigation):
-        return replace(found, name=name, build=_checked(name, found.build))
+        return replace(found, name=name, build=_checked(name, found.build, found.acts_on))
     problems = [Problem("", f"{name} {message}") for message in _complaints(found)]
     if problems:
         raise InputError(problems)
@@ -112,7 +113,7 @@ def _mitigation(name: str, found: Any) -> Mitigation:
         summary=found.summary,
         source=found.source,
         Params=getattr(found, "Params", NoParams),
-        build=_checked(name, found.build),
+        build=_checked(name, found.build, _of_params(found.acts_on, tuple)),
         acts_on=_of_params(found.acts_on, tuple),
         needs=_of_params(found.needs, frozenset),
         shifts_prior=_of_params(getattr(found, "shifts_prior", False), bool),
@@ -125,7 +126,9 @@ def _of_params(value: Any, kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return (lambda params: kind(value(params))) if callable(value) else (lambda _: kind(value))
 
 
-def _checked(name: str, build: Callable[[Any, Ask], Any]) -> Callable[[Any, Ask], Treatment]:
+def _checked(
+    name: str, build: Callable[[Any, Ask], Any], acts_on: Callable[[Any], tuple[Place, ...]]
+) -> Callable[[Any, Ask], Treatment]:
     def checked(params: Any, ask: Ask) -> Treatment:
         try:
             made = build(params, ask)
@@ -135,6 +138,6 @@ def _checked(name: str, build: Callable[[Any, Ask], Any]) -> Callable[[Any, Ask]
             raise InputError(f"{name}.build raised {type(error).__name__}: {error}") from error
         if not isinstance(made, Treatment):
             raise InputError(f"{name}.build returned {type(made).__name__}, not a Treatment")
-        return made
+        return guarded(name, made, acts_on(params))
 
     return checked

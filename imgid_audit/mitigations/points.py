@@ -1,6 +1,6 @@
 """What the methods share that work on training embeddings: imbalanced-learn's samplers on a `Part`.
 
-Embeddings are taken as the backbone gives them, unscaled. Originals keep their own labels, groups and views.
+Embeddings are taken as the backbone gives them, unscaled. Originals keep their own labels, groups, views and subjects.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from imgid_audit.vision.treatment import Floats32, Part
 NEW = -1
 """In place of a row: the point is none of the rows."""
 
+NOBODY = -1
+"""The subject of a new point: between rows of several people it shows none of them."""
+
 
 def resampled(part: Part, sampler: Any, codes: Codes) -> Part:
     """The rows that an imbalanced-learn sampler selects, or rows and new points where it makes any.
 
     `codes` (n,) are what it makes equally frequent; rows of one code share their label. A new point has the
-    label of its code, the group of the nearest row of the same code, and looks the same in every view. With
-    one code or none nothing is changed. Raises `InputError` for what the sampler cannot do with these rows.
+    label of its code, the group of the nearest row of the same code, no subject (-1), and looks the same in every
+    view. With one code or none nothing is changed. Raises `InputError` for what the sampler cannot do with these rows.
     """
     if len(np.unique(codes)) < 2:
         return part
@@ -42,19 +45,26 @@ def selected(part: Part, rows: Rows) -> Part:
     """The part at `rows`, in their order."""
     groups = None if part.groups is None else part.groups[rows]
     views = None if part.views is None else part.views[:, rows]
-    return Part(part.embeddings[rows], part.labels[rows], groups, views)
+    subjects = None if part.subjects is None else part.subjects[rows]
+    return Part(part.embeddings[rows], part.labels[rows], groups, views, subjects)
 
 
 def joined(part: Part, new: Part) -> Part:
-    """The rows of `part`, then those of `new`, which look the same in every view; groups only where both have them."""
-    views, groups = None, None
+    """The rows of `part`, then those of `new`, which look the same in every view; groups only where both have them.
+
+    Where `part` has subjects and `new` has none, its rows are of nobody: -1.
+    """
+    views, groups, subjects = None, None, None
     if part.views is not None:
         repeated = np.broadcast_to(new.embeddings, (len(part.views), *new.embeddings.shape))
         views = np.concatenate([part.views, repeated], axis=1)
     if part.groups is not None and new.groups is not None:
         groups = np.concatenate([part.groups, new.groups])
+    if part.subjects is not None:
+        added = np.full(len(new), NOBODY, dtype=np.int32) if new.subjects is None else new.subjects
+        subjects = np.concatenate([part.subjects, added])
     embeddings = np.concatenate([part.embeddings, new.embeddings])
-    return Part(embeddings, np.concatenate([part.labels, new.labels]), groups, views)
+    return Part(embeddings, np.concatenate([part.labels, new.labels]), groups, views, subjects)
 
 
 def _with_points(part: Part, codes: Codes, points: Floats32, drawn: NDArray[Any]) -> Part:

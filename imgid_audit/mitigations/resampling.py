@@ -40,8 +40,13 @@ def needs(params: ResampleParams) -> frozenset[Need]:
     return by[params.by]
 
 
-def shifts_prior(params: ResampleParams) -> bool:
-    """Whether classes come out in another frequency: by group alone they hardly do."""
+def shifts_prior(_params: ResampleParams) -> bool:
+    """Whether classes come out in another frequency: also by group, where classes are more frequent in some groups."""
+    return True
+
+
+def corrects_prior(params: ResampleParams) -> bool:
+    """Whether classes are meant to come out in another frequency."""
     return params.by != "group"
 
 

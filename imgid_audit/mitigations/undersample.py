@@ -11,6 +11,7 @@ from imgid_audit.mitigations.base import Ask, Counts, Mitigation
 from imgid_audit.mitigations.resampling import (
     ResampleParams,
     Rows,
+    corrects_prior,
     groups_without_rows,
     needs,
     rows_by_stratum,
@@ -84,5 +85,6 @@ METHOD = Mitigation(
     acts_on=sampler,
     needs=needs,
     shifts_prior=shifts_prior,
+    corrects_prior=corrects_prior,
     unmet=unmet,
 )

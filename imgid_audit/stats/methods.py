@@ -97,6 +97,9 @@ _CROSS = "cross-fitting, Berta et al. 2026, arXiv 2602.24230"
 
 _BANERJEE = "Banerjee 1960, Sankhya 22:357"
 _CROSSED = "crossed seeds and rows, Brennan 2001; unseen flips, Bonett & Price 2012, JEBS 37:479"
+_PICKED = "the same of the worst group, the worst class or the gap, which each network picks"
+_HULL = "; hull with cross-fitted picks"
+_SPLIT = "sample splitting, Cox 1975, Biometrika 62:441"
 
 _S = "imgid_audit.stats"
 _RATE, _BAND = f"{_S}.bands:RateBand", f"{_S}.bands:StudentBand"
@@ -236,6 +239,15 @@ METHODS = (
         CHANGE_OVER_SEEDS, "summed_squares", "subjects", "a method less the baseline, on the same seeds and rows",
         "t over seeds and linearised rows by subject, in squares", f"{_BANERJEE}; {_CROSSED}",
         f"{_S}.seeds:row_sampling",
+    ),
+    Method(
+        CHANGE_OVER_SEEDS, "hull", "rows", _PICKED, "t over seeds and linearised rows, in squares" + _HULL,
+        f"{_BANERJEE}; {_CROSSED}; {_SPLIT}", f"{_S}.seeds:over_seeds",
+    ),
+    Method(
+        CHANGE_OVER_SEEDS, "hull", "subjects", _PICKED,
+        "t over seeds and linearised rows by subject, in squares" + _HULL,
+        f"{_BANERJEE}; {_CROSSED}; {_SPLIT}", f"{_S}.seeds:over_seeds",
     ),
 )  # fmt: skip
 """A quantity that the code asks for has one row for each key and sampling."""

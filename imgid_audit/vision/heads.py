@@ -21,7 +21,7 @@ from imgid_audit.vision.adamw import AdamW
 from imgid_audit.vision.errors import DivergedError
 from imgid_audit.vision.judge import Judge, Picked, Select, criterion, logits_of_head
 from imgid_audit.vision.last_layer import install
-from imgid_audit.vision.mix import Drawn, draw_shares, mixed_loss, mixed_rows
+from imgid_audit.vision.mix import Drawn, draw_shares, losses_of, mixed_rows
 from imgid_audit.vision.objective import CrossEntropy
 from imgid_audit.vision.reproducible import derive, reproducible, threads
 from imgid_audit.vision.settings import AugmentSettings
@@ -215,7 +215,7 @@ class _Training:
             x = mixed_rows(x, drawn.share)
         logits = logits_of_head(x, self._weight, self._bias)
         batch = LossBatch(logits, labels, groups, epoch, self.settings.epochs, x, self._weight)
-        loss = (self._loss(batch) if drawn is None else mixed_loss(self._loss, batch, drawn)).mean()
+        loss = losses_of(self._loss, batch, drawn).mean()
         loss.backward()
         self._optimizer.step(lr)
         return loss.detach()
@@ -230,7 +230,7 @@ class _Training:
         return _rng(self.seed, _ORDER, epoch).permutation(rows).astype(np.int64)
 
     def _pick_views(self, order: NDArray[np.int64], epoch: int) -> NDArray[np.int64]:
-        """For each row the original or one of its views, all equally often; new points have only themselves."""
+        """For each row the original or one of its views, all equally often; rows without views have only themselves."""
         if not self._copies:
             return order
         which = _rng(self.seed, _VIEWS, epoch).integers(0, self._copies + 1, len(order))
@@ -258,10 +258,15 @@ def _require_embeddings(treatment: Treatment, train: Part) -> None:
 
 
 def _views_of(train: Part, part: Part) -> NDArray[np.float32] | None:
-    """The views (v, n, d) of the first n rows of `part`, which are the training rows; new points follow them."""
+    """The views (v, n, d) of the first n rows of `part`: its own, else those of the training rows that it begins with."""
     n = len(train)
+    if part is not train and part.views is not None:
+        if part.views.shape[1:] != part.embeddings.shape:
+            message = f"a method made views of shape {part.views.shape} for embeddings {part.embeddings.shape}"
+            raise InputError(Problem("[mitigations]", f"{message}: they must be (views, *that)"))
+        return part.views
     if part is not train and not (len(part) >= n and np.array_equal(part.embeddings[:n], train.embeddings)):
-        message = "views of images cannot be combined with new points that replace training rows"
+        message = "a method replaced training rows and gave no views of its own, which are asked for"
         raise InputError(Problem("[mitigations]", message))
     return train.views
 

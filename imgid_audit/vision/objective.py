@@ -13,7 +13,7 @@ from torch import nn
 from imgid_audit.core.errors import InputError
 from imgid_audit.core.factor import Codes
 from imgid_audit.vision.last_layer import Tap, as_head, linear_layer, replaced
-from imgid_audit.vision.mix import Drawn, mixed_loss
+from imgid_audit.vision.mix import Drawn, losses_of
 from imgid_audit.vision.models import head_of
 from imgid_audit.vision.row_losses import cross_entropy
 from imgid_audit.vision.treatment import Loss, LossBatch, Material, PlainLoss, Treatment
@@ -53,11 +53,11 @@ class Objective:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`(losses to minimise (m,), plain cross-entropies (m,))` of the batch that just went through."""
         batch = LossBatch(logits, labels, groups, epoch, self._epochs, self._features(), self._weight)
-        losses = _of(self.loss, batch, drawn)
+        losses = losses_of(self.loss, batch, drawn)
         if self.plain:
             return losses, losses.detach()
         with torch.no_grad():
-            return losses, _of(CrossEntropy(), replace(batch, logits=logits.detach()), drawn)
+            return losses, losses_of(CrossEntropy(), replace(batch, logits=logits.detach()), drawn)
 
     def finished(self) -> contextlib.AbstractContextManager[None]:
         """The network as it predicts, for as long as it lasts: the loss may put another last layer in."""
@@ -92,10 +92,6 @@ def _linear_if_any(model: nn.Module, classes: int) -> nn.Linear | None:
     except InputError:
         return None
     return layer if isinstance(layer, nn.Linear) else None
-
-
-def _of(loss: Loss, batch: LossBatch, drawn: Drawn | None) -> torch.Tensor:
-    return loss(batch) if drawn is None else mixed_loss(loss, batch, drawn)
 
 
 def _predicts_as_trained(loss: Loss) -> bool:

@@ -7,7 +7,7 @@ whole networks read them. Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -33,12 +33,14 @@ class Part:
     - `embeddings` (n, d): what enters the last layer; `labels` (n,): class codes
     - `groups` (n,): codes of `train.groups`, None where none are named
     - `views` (v, n, d): embeddings of randomly augmented images, None where no method asked for any
+    - `subjects` (n,): codes of who is shown, None where nobody says; -1: a new point, which shows no one person
     """
 
     embeddings: Floats32
     labels: Codes
     groups: Codes | None
     views: Floats32 | None = None
+    subjects: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -119,7 +121,12 @@ class LossBatch:
 
 
 class Loss(Protocol):
-    """A loss with, perhaps, a memory; made anew for every training."""
+    """A loss with, perhaps, a memory; made anew for every training.
+
+    A batch of mixtures (`Mix`) is given to it twice, with the labels of either image, and its memory is that of
+    the call with the larger share. A loss that is not linear in labels may have a method
+    ``mixed(batch, other, share)`` instead: losses (m,) at labels and groups of `batch` by `share`, of `other` by the rest.
+    """
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
         """The loss of every row, (m,); their mean is what is minimised."""
@@ -220,7 +227,6 @@ class Treatment:
     refits: tuple[Refit, ...] = ()
     decide: Decide | None = None
     weight_decay: float | None = None
-    notes: tuple[str, ...] = field(default=())
 
 
 PLAIN = Treatment()

@@ -35,3 +35,20 @@ class Explodes(Raises):
                 return batch.logits.sum(dim=1) * float("inf")
 
         return Treatment(loss=lambda _material: Loss())
+
+
+class Slow(Raises):
+    """A method during whose training the user stops."""
+
+    acts_on = ("loss",)
+    stop: Any = None
+
+    def build(self, _params: Any, _ask: Any) -> Treatment:
+        def make(_material: Any) -> Any:
+            if Slow.stop is not None:
+                raise Slow.stop
+            from imgid_audit.vision.objective import CrossEntropy
+
+            return CrossEntropy()
+
+        return Treatment(loss=make)

@@ -330,3 +330,58 @@ def test_a_rule_is_valued_on_val_by_its_own_decisions_and_the_next_best_is_writt
     winner = compared(tmp_path / "run")["winner"]
     assert winner["method"] == "baseline", "decisions are not part of a network's weights"
     assert hash_file(tmp_path / "run" / winner["weights"]) == winner["sha256"]
+
+
+def test_a_stop_during_a_users_own_method_is_not_kept_as_its_failure(world: Path, tmp_path: Path) -> None:
+    from tests.pipeline.own_methods import Slow
+
+    config = config_in(world, {"seeds": 2, "trials": 1, "methods": ["tests.pipeline.own_methods:Slow"]})
+    Slow.stop = StoppedError("asked to stop")
+    with pytest.raises(StoppedError):
+        pipeline.compare(config, out=tmp_path / "run")
+    Slow.stop = None
+    pipeline.compare(config, out=tmp_path / "run")
+    assert {one["status"] for one in compared(tmp_path / "run")["methods"]} == {"ran"}
+
+
+def test_an_edited_method_of_the_users_own_is_trained_anew(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+    import sys
+
+    code = """
+from imgid_audit.vision.treatment import LinearHead, Treatment
+
+class Turn:
+    summary = "multiplies the last layer"
+    source = "none"
+    acts_on = ("head",)
+    needs = ()
+
+    def build(self, params, ask):
+        return Treatment(refits=(lambda task, head, seed: LinearHead(FACTOR * head.weight, FACTOR * head.bias),))
+"""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = config_in(world, {"seeds": 2, "trials": 1, "methods": ["edited_method:Turn"]})
+    values = []
+    for factor in (1.0, -1.0):
+        (tmp_path / "edited_method.py").write_text(f"FACTOR = {factor}\n{code}")
+        sys.modules.pop("edited_method", None)
+        importlib.invalidate_caches()
+        outcome = pipeline.compare(config, out=tmp_path / "run")
+        assert outcome.comparison is not None
+        values.append([one.value for one in outcome.comparison.changes if one.verdict is not None])
+    assert values[0] == [0.0], "a positive factor changes no decision"
+    assert values[1] != values[0]
+
+
+def test_a_flipped_bit_in_the_facts_of_a_kept_network_is_noticed(tmp_path: Path) -> None:
+    from imgid_audit.io.kept_networks import KeptNetwork, NetworkShelf
+
+    shelf = NetworkShelf(tmp_path)
+    shelf.put("a" * 64, KeptNetwork({"x": np.arange(3.0)}, {"val": {"declared": 0.9}}))
+    assert shelf.get("a" * 64) is not None
+    path = shelf.path("a" * 64)
+    path.write_bytes(path.read_bytes().replace(b"0.9", b"0.1"))
+    assert shelf.get("a" * 64) is None

@@ -65,6 +65,11 @@ class Bench:
     def groups_of(self, rows: NDArray[np.intp]) -> Codes | None:
         return None if self.groups is None else self.groups[rows]
 
+    def subjects_of(self, rows: NDArray[np.intp]) -> Codes | None:
+        """Who is shown, None where the config names no subject column."""
+        subject = self.manifest.subject
+        return None if subject is None else subject.codes[rows]
+
 
 def set_up(job: Job) -> Bench:
     """The comparison that the config asks for. `InputError` where it asks for none, or there is nothing to train on."""

@@ -14,7 +14,7 @@ from imgid_audit.io import atomic
 from imgid_audit.io.kept_networks import NetworkShelf, network_key
 from imgid_audit.metrics import METRICS
 from imgid_audit.mitigations.combined import Remedy
-from imgid_audit.pipeline.comparing.answers import decisions_of, recalibrated_decisions
+from imgid_audit.pipeline.comparing.answers import recalibrated_decisions
 from imgid_audit.pipeline.comparing.bench import BASELINE, CRITERIA, Bench, plain_settings, set_up
 from imgid_audit.pipeline.comparing.heads import open_heads
 from imgid_audit.pipeline.comparing.laboratory import Laboratory
@@ -137,17 +137,13 @@ def conclude(bench: Bench, laboratory: Laboratory, spec: ComparisonSpec, tried: 
 def runs_of(bench: Bench, laboratory: Laboratory, one: Tried, selected: Selected) -> MethodRuns:
     """What the networks of one method, picked in one way, say of the test rows."""
     pick = one.picks[selected]
-    decisions = tuple(
-        decisions_of(bench, laboratory, pick.remedy, network, selected, seed)
-        for network, seed in zip(pick.networks, bench.seeds, strict=True)
-    )
     recalibrated: tuple[Decisions, ...] | None = None
     if selected == "declared" and (one.record.shifts_prior or pick.remedy.methods == (BASELINE,)):
         recalibrated = tuple(
             recalibrated_decisions(bench, laboratory, network, selected, each)
-            for network, each in zip(pick.networks, decisions, strict=True)
+            for network, each in zip(pick.networks, pick.decisions, strict=True)
         )
-    return MethodRuns(one.record.name, bench.seeds, decisions, recalibrated, selected)
+    return MethodRuns(one.record.name, bench.seeds, pick.decisions, recalibrated, selected)
 
 
 def _notes(laboratory: Laboratory) -> tuple[str, ...]:

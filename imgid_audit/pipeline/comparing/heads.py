@@ -105,6 +105,7 @@ class HeadLaboratory:
             self.bench.manifest.label.codes[rows],
             self.bench.groups_of(rows),
             None if view is None else self.embedded.views[view],
+            self.bench.subjects_of(rows),
         )
 
     def _images(self, view: View | None) -> int:

@@ -99,14 +99,18 @@ def key_of(laboratory: Laboratory, remedy: Remedy, setting: Setting, seed: int, 
 
 
 def code_hashes(remedy: Remedy) -> dict[str, str]:
-    """sha256 of the files that a user's own methods come from: an edited method is another one."""
-    import inspect
+    """sha256 of the files that a user's own methods come from: an edited method is another one.
+
+    What such a file imports is not followed.
+    """
+    import sys
 
     from imgid_audit.io.content import hash_file
 
     found = {}
     for method, _ in remedy.parts:
+        module = sys.modules.get(method.name.partition(":")[0]) if ":" in method.name else None
+        file = getattr(module, "__file__", None)
         if ":" in method.name:
-            file = inspect.getsourcefile(method.build)
             found[method.name] = hash_file(Path(file)) if file else ""
     return found

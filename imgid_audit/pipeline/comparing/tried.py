@@ -28,10 +28,11 @@ class NotRunError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pick:
-    """A method with the parameters that were picked, and its networks by seed."""
+    """A method with the parameters that were picked, its networks by seed, and what they decide on the test rows."""
 
     remedy: Remedy
     networks: tuple[KeptNetwork, ...]
+    decisions: tuple[Decisions, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,10 @@ class Workshop:
         try:
             return self._try_out(remedy)
         except NotRunError as error:
-            return Tried(not_run(remedy, self.bench, str(error)), {})
+            why = str(error)
+        except InputError as error:  # of a rule that cannot be fitted, or cannot decide some row
+            why = "; ".join(problem.message for problem in error.problems)
+        return Tried(not_run(remedy, self.bench, why), {})
 
     def _try_out(self, remedy: Remedy) -> Tried:
         bench = self.bench
@@ -69,11 +73,9 @@ class Workshop:
         if chosen is None:
             raise NotRunError(trials[0].failed or f"the criterion ({bench.select}) is undefined on val")
         by_average = best([trial.average for trial in trials]) if trials else 0
-        picks: dict[Selected, Pick] = {"declared": self._pick(*plan[chosen])}
-        if by_average == chosen:
-            picks["average"] = picks["declared"]  # the networks have kept the epoch of either criterion
-        elif by_average is not None and bench.settings.scope == "head":
-            picks["average"] = self._pick(*plan[by_average])
+        picks: dict[Selected, Pick] = {"declared": self._pick("declared", *plan[chosen])}
+        if by_average is not None and (by_average == chosen or bench.settings.scope == "head"):
+            picks["average"] = self._pick("average", *plan[by_average])
         declared = picks["declared"].networks
         record = replace(
             _record(remedy, bench),
@@ -91,18 +93,20 @@ class Workshop:
         )
         return Tried(record, picks)
 
-    def _pick(self, remedy: Remedy, setting: Setting) -> Pick:
-        return Pick(remedy, self._seeds(remedy, setting))
+    def _pick(self, selected: Selected, remedy: Remedy, setting: Setting) -> Pick:
+        networks = self._seeds(remedy, setting)
+        decisions = (
+            decisions_of(self.bench, self.laboratory, remedy, network, selected, seed)
+            for network, seed in zip(networks, self.bench.seeds, strict=True)
+        )
+        return Pick(remedy, networks, tuple(decisions))
 
     def _values(self, pick: Pick) -> tuple[float | None, ...]:
         """The declared criterion of every seed's decisions on val."""
-        try:
-            return tuple(
-                self._on_val(pick.remedy, network, "declared", seed)
-                for network, seed in zip(pick.networks, self.bench.seeds, strict=True)
-            )
-        except InputError as error:
-            raise NotRunError("; ".join(problem.message for problem in error.problems)) from None
+        return tuple(
+            self._on_val(pick.remedy, network, "declared", seed)
+            for network, seed in zip(pick.networks, self.bench.seeds, strict=True)
+        )
 
     def _on_val(self, remedy: Remedy, network: KeptNetwork, selected: Selected, seed: int) -> float | None:
         """The criterion of a network's decisions on val: as they are made on test."""
@@ -157,12 +161,6 @@ class Workshop:
             return _failure(f"diverged: {error}")
         except InputError as error:
             return _failure("; ".join(problem.message for problem in error.problems))
-        except Exception as error:
-            if not any(":" in name for name in remedy.methods):
-                raise
-            return _failure(
-                f"the method raised {type(error).__name__}: {error}"
-            )  # the user's own code may raise anything
 
     def _trial(self, remedy: Remedy, setting: Setting, network: KeptNetwork) -> Trial:
         parameters = parameters_of(remedy, setting, self.bench)

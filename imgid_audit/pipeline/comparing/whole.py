@@ -160,7 +160,8 @@ class WholeLaboratory:
         for name in ("train", "val", "adjust"):
             at = np.flatnonzero(split == SPLITS.index(name))
             rows = embedded.rows[at]
-            parts.append(Part(embedded.values[at], bench.manifest.label.codes[rows], bench.groups_of(rows)))
+            codes, groups, subjects = bench.manifest.label.codes[rows], bench.groups_of(rows), bench.subjects_of(rows)
+            parts.append(Part(embedded.values[at], codes, groups, subjects=subjects))
         head = embedded.head
         task = HeadTask(*parts, len(bench.ask.labels), len(bench.group_names))
         for refit in treatment.refits:
