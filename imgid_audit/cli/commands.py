@@ -267,7 +267,12 @@ def diff(
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)], as_json: AsJson = False
 ) -> None:
-    """List what is registered, with one line each."""
+    """List what is registered, with one line each; of mitigations also what each needs, and where it acts."""
+    if kind is Kind.mitigations:
+        from imgid_audit.cli.methods import show_mitigations
+
+        show_mitigations(as_json=as_json)
+        return
     plugins = _registered(kind)
     if as_json:
         import json
@@ -287,7 +292,6 @@ def _registered(kind: Kind) -> list[tuple[str, str]]:
 
     package, registry = {
         Kind.metrics: ("metrics", "METRICS"),
-        Kind.mitigations: ("mitigations", "MITIGATIONS"),
         Kind.checks: ("checks", "CHECKS"),
         Kind.sections: ("report", "SECTIONS"),
         Kind.formats: ("export", "FORMATS"),

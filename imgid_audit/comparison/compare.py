@@ -38,10 +38,11 @@ def compare_methods(baseline: MethodRuns, methods: Sequence[MethodRuns], spec: C
 
     Quantities of one network are computed first (the worst group is that network's own), then averaged over
     seeds. Exactly one change of each method has a verdict: the primary quantity, where the networks were
-    selected as declared; its p-values are adjusted over those methods (Holm 1979). Groups and classes that
-    the baseline leaves without enough rows, or that are ignored, stay out of the worst and the gap of every
-    method. Pure: the same arguments give the same result. Raises ValueError for rows or seeds that are not
-    those of the baseline, `InputError` for an unknown attribute or a class that the primary metric has not.
+    selected as declared; its p-values are adjusted over those methods (Holm 1979), of which one whose change
+    is undefined counts with p = 1. Groups and classes that the baseline leaves without enough rows, or that
+    are ignored, stay out of the worst and the gap of every method. Pure: the same arguments give the same
+    result. Raises ValueError for rows or seeds that are not those of the baseline, `InputError` for an unknown
+    attribute or a class that the primary metric has not.
     """
     for method in (baseline, *methods):
         check_same_rows(baseline, method)
@@ -178,13 +179,14 @@ def _mean(series: Series, seeds: Sequence[int]) -> float | Undefined:
 def _judged(declared: Sequence[bool], changes: Sequence[Changes], shape: Frame) -> list[Changes]:
     """The same changes, with the primary one of each declared method adjusted over them and judged."""
     key, alpha = primary_key(shape), 1 - shape.spec.intervals.level
-    tested = [i for i, one in enumerate(changes) if one[key].p_value is not None]
-    p = holm(np.array([changes[i][key].p_value for i in tested], dtype=np.float64))
-    adjusted = dict(zip(tested, p.tolist(), strict=True))
+    # a method that ran is one of the family, also where its change is undefined
+    family = [i for i in range(len(changes)) if declared[i]]
+    p = [1.0 if (found := changes[i][key].p_value) is None else found for i in family]
+    adjusted = dict(zip(family, holm(np.array(p, dtype=np.float64)).tolist(), strict=True))
     out = []
     for i, one in enumerate(changes):
         if declared[i]:
-            of = adjusted.get(i)
+            of = None if one[key].p_value is None else adjusted[i]
             told = replace(one[key], p_adjusted=of, verdict=_verdict(one[key].value, of, alpha, shape.spec.primary))
             one = {**one, key: told}
         out.append(one)

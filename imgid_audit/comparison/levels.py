@@ -113,6 +113,9 @@ class Network:
     def _halved(self, metric: Metric, class_name: str | None, part: Breakdown, halves: Halves) -> Floats:
         """A metric's class on the halves of every slice, (halvings, 2, slices)."""
         whole = self.levels(metric.name, class_name, part).value
+        outcomes = metric.outcomes(self.sample(part), class_name) if isinstance(metric, OverSameRows) else None
+        if outcomes is not None:
+            return halves.rates(*outcomes, part, whole)
         found = []
         for divided in halves.divided(part):
             measured = metric.measure(Sample(self._rows, divided, self.intervals))

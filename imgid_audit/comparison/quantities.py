@@ -71,7 +71,7 @@ def frame(base: Sequence[Network], spec: ComparisonSpec, everything: Breakdown, 
     recalls = [one.recalls for one in base]
     names = [f"class {label}" for label in task.labels]
     classes = _kept(recalls, names, [False] * len(names), spec.min_support, left_out)
-    halves = Halves(base[0].decisions, groups, spec.intervals.seed)
+    halves = Halves([one.decisions for one in base], groups, spec.intervals.seed)
     return Frame(spec, task, class_name, everything, groups, used, classes, left_out, halves)
 
 

@@ -158,8 +158,9 @@ def _extreme(value: Floats, used: Bools, sign: int) -> int:
 
 def _lacking(quantity: Quantity, levels: Sequence[Levels], used: Bools, least: int) -> list[Undefined | None]:
     if int(used.sum()) < least:
-        what = "class" if quantity == "worst_class" else "group"
-        return [Undefined("not_applicable", f"fewer than {least} {what} with enough rows")] * len(levels)
+        one, many = ("class", "classes") if quantity == "worst_class" else ("group", "groups")
+        why = f"no {one} has enough rows" if least == 1 else f"fewer than {least} {many} with enough rows"
+        return [Undefined("not_applicable", why)] * len(levels)
     found: list[Undefined | None] = []
     for each in levels:
         reasons = ((a, each.undefined[a]) for a in np.flatnonzero(used))

@@ -22,6 +22,7 @@ from imgid_audit.metrics import METRICS
 from imgid_audit.mitigations import find
 from imgid_audit.mitigations.base import Ask, Mitigation, Scope
 from imgid_audit.mitigations.combined import Remedy
+from imgid_audit.mitigations.own import undeclared
 from imgid_audit.mitigations.settings import MethodSettings, PrimarySettings
 from imgid_audit.vision.settings import PluginEntry
 
@@ -68,7 +69,8 @@ def method_of(entry: PluginEntry, at: Trail) -> tuple[Mitigation | None, list[Co
         method = find(entry.name)
     except InputError as error:
         return None, [((*at, "name"), problem.message) for problem in error.problems]
-    return method, list(params_complaints(method.Params, entry.params, (*at, "params")))
+    unsaid = [((*at, "name"), message) for message in undeclared(method, entry.params)] if ":" in entry.name else []
+    return method, unsaid or list(params_complaints(method.Params, entry.params, (*at, "params")))
 
 
 def params_complaints(model: type[BaseModel], params: Mapping[str, Any], at: Trail) -> Iterator[Complaint]:
@@ -234,7 +236,8 @@ def _primary_class(primary: PrimarySettings, task: TaskSettings) -> Iterator[Com
         yield at, f"has no meaning for {metric.name}, which speaks of all classes: remove it"
     elif task.type == "binary":
         if task.positive is not None and name != task.positive:
-            yield at, f"must be the positive class {task.positive!r} in a binary task, got {name!r}"
+            message = f"must be the positive class {task.positive!r} in a binary task, got {name!r}"
+            yield at, f"{message}: name that one, or leave `class` out"
     elif name == MACRO and not metric.macro:
         yield at, f"macro has no meaning for {metric.name}: name a label"
     elif name != MACRO and task.labels is not None and name not in task.labels:

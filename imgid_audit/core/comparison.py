@@ -112,10 +112,15 @@ class MethodRecord:
     """One method, or several combined: what it is, how it was tuned, what it cost.
 
     - `name`: as the report calls it; `methods`: registered names; `acts_on`, `needs`, `source`: as declared
-    - `parameters`: those of the chosen trial; `trials` in order, none where one setting alone was asked for; `chosen` by the declared criterion,
-      `chosen_by_average` by plain accuracy, `chosen_by_test` by the primary quantity on test (diagnostic)
+    - `parameters`: those of the chosen trial; `trials` in order, none where there was one setting alone
+    - `chosen` by the declared criterion, `chosen_by_average` by plain accuracy, `chosen_by_test` by the
+      primary quantity on test (diagnostic)
     - `val`: the criterion on val of each seed's network
-    - `images_seen`: through the backbone, of one network; `rows_seen`: embeddings through its head
+    - `images_seen`: through the backbone, of one network; `rows_seen`: embeddings through its head, refits included
+    - `images_total`, `rows_total`: of all trials and seeds, were this method the only one; an embedding pass that they
+      share counts once
+    - `tuned`: values that the method chose by itself, as ``method.parameter``, for each seed; () where it chose none
+    - `uses_adjust`: it learnt from the rows set aside, which the baseline was not trained on
     - `status` ``not_run`` has a `reason` and none of the rest; `seconds` measured, for all of it
     """
 
@@ -139,6 +144,10 @@ class MethodRecord:
     rows_seen: int = 0
     shifts_prior: bool = False
     notes: tuple[str, ...] = ()
+    uses_adjust: bool = False
+    tuned: tuple[Mapping[str, float], ...] = ()
+    images_total: int = 0
+    rows_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,11 @@ def _record(record: MethodRecord) -> dict[str, Any]:
         "val": [_number(value) for value in record.val],
         "images_seen": int(record.images_seen),
         "rows_seen": int(record.rows_seen),
+        "images_total": int(record.images_total),
+        "rows_total": int(record.rows_total),
+        "tuned": [{name: float(value) for name, value in one.items()} for one in record.tuned],
         "shifts_prior": record.shifts_prior,
+        "uses_adjust": record.uses_adjust,
         "notes": list(record.notes),
     }
 

@@ -82,6 +82,11 @@ def _record(found: Mapping[str, Any]) -> MethodRecord:
         **lists,
         reason=found["reason"] or "",
         trials=tuple(_trial(trial) for trial in found["trials"]),
+        # files of earlier versions lack these
+        uses_adjust=found.get("uses_adjust", False),
+        tuned=tuple(found.get("tuned", ())),
+        images_total=found.get("images_total", 0),
+        rows_total=found.get("rows_total", 0),
     )
 
 

@@ -59,6 +59,7 @@ class Mitigation:
     - `idle(params)`: names of parameters that have no effect beside the values of others
     - `falls_back`: without group labels it does something sensible instead, and runs
     - `uses_adjust`: it learns from the rows set aside, so that nothing else may be fitted on them afterwards
+    - `fits_rule`: its decision rule, where it has one, is fitted on the rows set aside, else on val
     """
 
     name: str
@@ -80,6 +81,7 @@ class Mitigation:
     falls_back: bool = False
     starts_over: bool = False
     uses_adjust: bool = False
+    fits_rule: bool = True
 
     def corrects(self, params: Any) -> bool:
         """Whether a second method that corrects the frequency of classes would correct it twice."""

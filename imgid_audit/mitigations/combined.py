@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from imgid_audit.core.errors import InputError
 from imgid_audit.mitigations.base import Ask, Counts, Mitigation, Need, Place
 from imgid_audit.mitigations.settings import MethodSettings
 from imgid_audit.vision.treatment import PLAIN, Treatment
@@ -75,6 +76,11 @@ class Remedy:
         return any(method.uses_adjust for method, _ in self.parts)
 
     @property
+    def fits_rule(self) -> bool:
+        """Whether it has a decision rule that is fitted on rows."""
+        return any(method.fits_rule and "decision" in method.acts_on(params) for method, params in self.parts)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         told = [
             (method.name, method.warning if isinstance(method.warning, str) else method.warning(params))
@@ -103,11 +109,18 @@ class Remedy:
         }
 
     def with_values(self, values: Mapping[str, Any]) -> Remedy:
-        """The same with some parameters replaced, named as in `space`; others are left alone."""
+        """The same with some parameters replaced, named as in `space`; others are left alone.
+
+        Raises `InputError` for values that a method refuses together.
+        """
         parts = []
         for method, params in self.parts:
             new = {name: values[key] for name in method.space if (key := f"{method.name}.{name}") in values}
-            parts.append((method, type(params).model_validate({**params.model_dump(by_alias=True), **new})))
+            try:
+                tried = type(params).model_validate({**params.model_dump(by_alias=True), **new})
+            except ValidationError as error:
+                raise InputError(f"{method.name} refuses {new}: {error.errors()[0]['msg']}") from error
+            parts.append((method, tried))
         return Remedy(self.name, tuple(parts), self.fixed)
 
     def treatment(self, ask: Ask) -> Treatment:
@@ -135,7 +148,11 @@ class Remedy:
     def unmet(self, ask: Ask, counts: Counts) -> Iterator[str]:
         """What only the data can refuse."""
         for method, params in self.parts:
-            yield from (f"{method.name}: {message}" for message in method.unmet(params, ask, counts))
+            try:
+                found = tuple(method.unmet(params, ask, counts))
+            except InputError as error:  # a method of the user's own may fail to say
+                found = tuple(problem.message for problem in error.problems)
+            yield from (f"{method.name}: {message}" for message in found)
 
 
 def _without_effect(*parts: tuple[Mitigation, BaseModel]) -> tuple[str, str] | None:

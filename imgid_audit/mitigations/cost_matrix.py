@@ -91,4 +91,5 @@ METHOD = Mitigation(
     shifts_prior=lambda _: True,
     excludes=("group_thresholds",),
     space={"share": (0.0, 0.25, 0.5, 0.75, 0.9)},
+    fits_rule=False,
 )

@@ -42,7 +42,7 @@ def build(params: CrtParams, _ask: Ask) -> Treatment:
         val = task.val
         nothing = Part(val.embeddings[:0], val.labels[:0], None if val.groups is None else val.groups[:0])
         run = train_head(replace(task, val=nothing), Treatment(rows=class_balanced), params, seed, select="average")
-        return run.heads["declared"]
+        return replace(run.heads["declared"], rows_seen=run.rows_seen)
 
     return Treatment(refits=(refit,))
 

@@ -88,18 +88,19 @@ def chosen_c(
     params: DfrParams,
     seed: int,
     subjects: NDArray[np.integer] | None = None,
-) -> float:
+) -> tuple[float, int]:
     """The strength of the highest worst-stratum accuracy on one half, fitted on the other; of equal ones the first.
 
     Among those of equal worst accuracy the mean over strata decides. With `subjects` (n,) nobody is in both
     halves: a layer that knows people by heart would look better than it is, and the penalty come out too weak.
+    The second value counts the rows that went through the layers tried; 0 where nothing was.
     """
     if len(params.c) == 1:
-        return params.c[0]
+        return params.c[0], 0
     rng = np.random.default_rng((seed, 0))
     fit = halves(codes, rng, subjects)
     if fit.all() or not fit.any():
-        return params.c[0]
+        return params.c[0], 0
     at = np.flatnonzero(fit)
     picked = at[subsample(np.unique(codes[at], return_inverse=True)[1], params.min_rows, rng)]
     values: dict[float, tuple[float, float]] = {}
@@ -110,7 +111,7 @@ def chosen_c(
         rows, hits = np.bincount(codes[~fit]), np.bincount(codes[~fit], weights=right)
         shares = hits[rows > 0] / rows[rows > 0]
         values[c] = (float(shares.min()), float(shares.mean()))
-    return max(params.c, key=lambda c: values[c])
+    return max(params.c, key=lambda c: values[c]), len(params.c) * (len(picked) + int((~fit).sum()))
 
 
 def fitted(part: Part, classes: int, params: DfrParams, seed: int) -> LinearHead:
@@ -120,7 +121,7 @@ def fitted(part: Part, classes: int, params: DfrParams, seed: int) -> LinearHead
     spread = np.where(spread > 1e-12, spread, 1.0)
     x = (x - centre) / spread
     labels, codes = part.labels.astype(np.int64), strata(params, part)
-    c = chosen_c(x, labels, codes, classes, params, seed, part.subjects)
+    c, seen = chosen_c(x, labels, codes, classes, params, seed, part.subjects)
     rng = np.random.default_rng((seed, 1))
     weight, bias = np.zeros((classes, x.shape[1])), np.zeros(classes)
     start: tuple[Floats, Floats] | None = None
@@ -128,8 +129,9 @@ def fitted(part: Part, classes: int, params: DfrParams, seed: int) -> LinearHead
         rows = subsample(codes, params.min_rows, rng)
         start = sparse_logistic(x[rows], labels[rows], classes, c, start, tolerance=TOLERANCE, steps=STEPS)
         weight, bias = weight + start[0] / params.refits, bias + start[1] / params.refits
+        seen += len(rows)
     weight /= spread
-    return LinearHead(weight, bias - weight @ centre)
+    return LinearHead(weight, bias - weight @ centre, seen, {"dfr.c": c} if len(params.c) > 1 else {})
 
 
 def build(params: DfrParams, ask: Ask) -> Treatment:

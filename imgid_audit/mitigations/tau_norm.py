@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -68,7 +70,8 @@ def build(params: TauNormParams, ask: Ask) -> Treatment:
         if not len(task.val):
             raise InputError("tau_norm finds tau on val, which has no rows: give it `tau`")
         found = [balanced_accuracy(at(tau), task.val, classes) for tau in GRID]
-        return at(float(GRID[int(np.argmax(found))]))
+        tau = float(GRID[int(np.argmax(found))])
+        return replace(at(tau), rows_seen=len(GRID) * len(task.val), tuned={"tau_norm.tau": tau})
 
     return Treatment(refits=(refit,))
 

@@ -106,11 +106,30 @@ def count_rows(manifest: Manifest, names: Sequence[str]) -> Counts:
 
 def _primary(config: Config, settings: MitigationsSettings, task: Task, manifest: Manifest) -> Iterator[Problem]:
     primary = settings.primary
-    if primary.class_name not in {None, "macro", *task.labels}:
+    if task.positive is not None and primary.class_name not in {None, task.positive}:
+        message = f"must be the positive class {task.positive!r} in a binary task, got {primary.class_name!r}"
+        yield Problem("[mitigations > primary > class]", f"{message}: name that one, or leave `class` out")
+    elif primary.class_name not in {None, "macro", *task.labels}:
         message = f"must be a label ({', '.join(task.labels[:10])}) or macro, got {primary.class_name!r}"
         yield Problem("[mitigations > primary > class]", message)
     for message in unknown_among(primary.ignore, primary.across, manifest.attributes, config.data.attributes):
         yield Problem("[mitigations > primary > ignore]", message)
+    if primary.ignore and primary.across:
+        yield from _left_to_judge(settings, manifest)
+
+
+def _left_to_judge(settings: MitigationsSettings, manifest: Manifest) -> Iterator[Problem]:
+    """Too few groups among the test rows once levels are left out: a gap is between two, the worst is one of some."""
+    primary = settings.primary
+    factors = [manifest.attribute(name) for name in primary.across]
+    seen = np.unique(np.stack([factor.codes[manifest.rows("test")] for factor in factors]), axis=1).T
+    groups = [tuple(factor.levels[code] for factor, code in zip(factors, codes, strict=True)) for codes in seen]
+    kept = [" x ".join(group) for group in groups if not set(group) & set(primary.ignore)]
+    if len(kept) < (2 if primary.of == "gap" else 1):
+        where = f"of {' x '.join(primary.across)} in the test rows"
+        left = f"leaves one group {where}, {kept[0]!r}" if kept else f"leaves no group {where}"
+        why = "a gap is between two" if primary.of == "gap" else "there would be no worst one"
+        yield Problem("[mitigations > primary > ignore]", f"{left}, and {why}: leave out fewer levels")
 
 
 def _classes(settings: MitigationsSettings, by: Select, task: Task, manifest: Manifest) -> Iterator[Problem]:

@@ -62,7 +62,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     heading: str = ""
-    kind: Literal["list", "forest", "heat", "gaps", "plain", "methods", "compared"] = "list"
+    kind: Literal["list", "forest", "heat", "gaps", "plain", "methods", "compared", "compared answer"] = "list"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ def _record(record: MethodRecord) -> MethodRecord:
         chosen=record.chosen,
         chosen_by_average=record.chosen_by_average,
         images_seen=record.images_seen,
-        rows_seen=record.rows_seen,
+        # fits on rows set aside are as large as their smallest stratum
+        rows_seen=0 if record.uses_adjust else record.rows_seen,
+        images_total=record.images_total,
+        rows_total=0 if record.uses_adjust else record.rows_total,
         shifts_prior=record.shifts_prior,
+        uses_adjust=record.uses_adjust,
     )

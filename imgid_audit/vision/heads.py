@@ -7,8 +7,8 @@ computes: the same bytes on any number of cores.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,9 +25,9 @@ from imgid_audit.vision.mix import Drawn, draw_shares, losses_of, mixed_rows
 from imgid_audit.vision.objective import CrossEntropy
 from imgid_audit.vision.reproducible import derive, reproducible, threads
 from imgid_audit.vision.settings import AugmentSettings
-from imgid_audit.vision.treatment import HeadTask, LinearHead, Loss, LossBatch, Part, Scores, Treatment, decay_of
+from imgid_audit.vision.treatment import HeadTask, LinearHead, Loss, LossBatch, Part, Refit, Scores, Treatment, decay_of
 
-__all__ = ["HeadRun", "HeadTraining", "Picked", "criterion", "head_scores", "install", "train_head"]
+__all__ = ["HeadRun", "HeadTraining", "Picked", "criterion", "head_scores", "install", "refitted_by", "train_head"]
 
 _HEAD = 23  # what seeds are derived for, and below it:
 _INIT, _ORDER, _ROWS, _POINTS, _VIEWS, _MIX, _REFIT, _TORCH = range(8)
@@ -55,13 +55,16 @@ class HeadRun:
 
     - `picked`: by the ``declared`` criterion and by ``average`` accuracy
     - `undefined`: codes of classes or groups without val rows, which the declared criterion cannot speak of
-    - `rows_seen`: embeddings that went through the head, over all `epochs`
+    - `rows_seen`: embeddings that went through the head that the ``declared`` criterion picks: of all `epochs`, and of
+      its refits
+    - `tuned`: values that a refit chose by itself
     """
 
     picked: Mapping[Selected, Picked]
     undefined: tuple[int, ...]
     rows_seen: int
     epochs: int
+    tuned: Mapping[Selected, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def heads(self) -> dict[Selected, LinearHead]:
@@ -103,8 +106,11 @@ def train_head(
         for epoch, head in best.values():
             if epoch not in refitted:
                 refitted[epoch] = _refit(task, training.folded(head), treatment, seed)
+        final = {name: refitted[epoch] for name, (epoch, _) in best.items()}
         picked = {name: judge.picked(refitted[epoch], epoch) for name, (epoch, _) in best.items()}
-    return HeadRun(picked, judge.undefined, training.rows_seen, settings.epochs)
+    seen = training.rows_seen + final["declared"].rows_seen
+    tuned = {name: head.tuned for name, head in final.items()}
+    return HeadRun(picked, judge.undefined, seen, settings.epochs, tuned)
 
 
 def head_scores(head: LinearHead, embeddings: NDArray[Any]) -> Scores:
@@ -136,11 +142,21 @@ def _run(training: _Training, judge: Judge, settings: HeadTraining, stop: Callab
 
 
 def _refit(task: HeadTask, head: LinearHead, treatment: Treatment, seed: int) -> LinearHead:
-    for number, refit in enumerate(treatment.refits):
-        head = refit(task, head, _seed32(seed, _REFIT, number))
+    seeds = [_seed32(seed, _REFIT, number) for number in range(len(treatment.refits))]
+    head = refitted_by(treatment.refits, task, head, seeds)
     if not _finite(head):
         raise DivergedError("the refitted head has weights that are NaN or infinite")
     return head
+
+
+def refitted_by(refits: Sequence[Refit], task: HeadTask, head: LinearHead, seeds: Sequence[int]) -> LinearHead:
+    """The head after all of `refits`, in their order; it tells the rows that they saw, the values that they chose."""
+    seen, tuned = 0, dict[str, float]()
+    for refit, seed in zip(refits, seeds, strict=True):
+        # a refit may hand back what it was given: that must not count twice
+        head = refit(task, LinearHead(head.weight, head.bias), seed)
+        seen, tuned = seen + head.rows_seen, {**tuned, **head.tuned}
+    return LinearHead(head.weight, head.bias, seen, tuned)
 
 
 class _Training:
@@ -258,7 +274,7 @@ def _require_embeddings(treatment: Treatment, train: Part) -> None:
 
 
 def _views_of(train: Part, part: Part) -> NDArray[np.float32] | None:
-    """The views (v, n, d) of the first n rows of `part`: its own, else those of the training rows that it begins with."""
+    """The views (v, n, d) of the first n rows of `part`: its own, else of the training rows that it begins with."""
     n = len(train)
     if part is not train and part.views is not None:
         if part.views.shape[1:] != part.embeddings.shape:

@@ -7,8 +7,8 @@ whole networks read them. Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,10 +65,18 @@ MakePictures = Callable[[Pictures, int], Pictures]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearHead:
-    """A last layer: logits = embeddings @ weight.T + bias, `weight` (classes, d), `bias` (classes,), float64."""
+    """A last layer: logits = embeddings @ weight.T + bias, `weight` (classes, d), `bias` (classes,), float64.
+
+    What a refit says of the layer that it returns, and of nothing before it:
+
+    - `rows_seen`: rows that it put through the layers that it tried, all its fits; iterations do not count
+    - `tuned`: values that it chose by itself, as ``method.parameter``
+    """
 
     weight: NDArray[np.float64]
     bias: NDArray[np.float64]
+    rows_seen: int = 0
+    tuned: Mapping[str, float] = field(default_factory=dict)
 
     def logits(self, embeddings: NDArray[Any]) -> Scores:
         """float64 (n, classes)."""
@@ -123,9 +131,8 @@ class LossBatch:
 class Loss(Protocol):
     """A loss with, perhaps, a memory; made anew for every training.
 
-    A batch of mixtures (`Mix`) is given to it twice, with the labels of either image, and its memory is that of
-    the call with the larger share. A loss that is not linear in labels may have a method
-    ``mixed(batch, other, share)`` instead: losses (m,) at labels and groups of `batch` by `share`, of `other` by the rest.
+    A batch of mixtures (`Mix`) is given to it twice, with the labels of either image, and both times with the memory
+    from before: that of the call with the larger share is kept. A `Mixing` loss sees both at once.
     """
 
     def __call__(self, batch: LossBatch, /) -> torch.Tensor:
@@ -140,6 +147,15 @@ class Loss(Protocol):
 
     def finished(self, head: LinearHead, /) -> LinearHead:
         """The layer that predicts, from the one that was trained: the same, unless the loss normalises it."""
+        ...
+
+
+@runtime_checkable
+class Mixing(Protocol):
+    """A loss whose memory takes in mixtures as they are."""
+
+    def mixed(self, batch: LossBatch, other: LossBatch, share: float, /) -> torch.Tensor:
+        """The losses (m,) of mixtures: `share` at labels and groups of `batch`, the rest at those of `other`."""
         ...
 
 

@@ -268,8 +268,29 @@ def test_a_metric_that_a_network_leaves_undefined_is_not_a_number() -> None:
     assert "seed 2" in bad.value.reason
     assert "g1" in bad.value.reason
     assert (bad.interval, bad.p_value, bad.p_adjusted, bad.verdict) == (None, None, None, "no evidence")
-    assert good == changes(compare_methods(baseline, [method], asked), "worst_group")[0]
+    alone = changes(compare_methods(baseline, [method], asked), "worst_group")[0]
+    assert good.p_value is not None
+    # the method that is undefined ran, so it is one of the two that Holm adjusts for
+    assert_allclose(good.p_adjusted, multipletests([good.p_value, 1.0], method="holm")[1][0])
+    assert replace(good, p_adjusted=alone.p_adjusted, verdict=alone.verdict) == alone
     assert found.left_out == {}
+
+
+def test_methods_that_are_undefined_weaken_the_others() -> None:
+    """Eight methods ran, seven of them without a primary: a p-value just below alpha is not evidence."""
+    world = World(BINARY)
+    baseline, method = world.runs("baseline"), world.runs("good", 0.45)
+    mute = [
+        replace(one, predicted=np.where(world.group == 1, 0, one.predicted).astype(np.int32))
+        for one in world.runs("silent").decisions
+    ]
+    silent = [replace(baseline, name=f"silent {i}", decisions=tuple(mute)) for i in range(7)]
+    found = primary_changes(baseline, [method, *silent], spec("precision"))
+    (alone,) = primary_changes(baseline, [method], spec("precision"))
+    assert alone.p_value is not None
+    assert_allclose(found[0].p_adjusted, min(8 * alone.p_value, 1))
+    assert [one.p_adjusted for one in found[1:]] == [None] * 7
+    assert [one.verdict for one in found[1:]] == ["no evidence"] * 7
 
 
 def test_without_scores_calibration_has_no_change() -> None:
@@ -282,7 +303,10 @@ def test_without_scores_calibration_has_no_change() -> None:
         assert isinstance(one.value, Undefined)
         assert one.value.reason == "no scores"
     with_scores = compare_methods(runs[0], runs[1:], spec())
-    assert changes(found, "worst_group") == changes(with_scores, "worst_group")
+    (one,), (other,) = changes(found, "worst_group"), changes(with_scores, "worst_group")
+    # scores also tell rows apart where they fall into halves
+    assert (one.value, one.seed_error, one.test_error) == (other.value, other.seed_error, other.test_error)
+    assert changes(found, "overall", "accuracy") == changes(with_scores, "overall", "accuracy")
 
 
 def test_recalibrated_scores_are_compared_beside_the_decided_ones() -> None:

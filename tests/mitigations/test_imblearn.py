@@ -136,7 +136,9 @@ def test_cleaning_does_not_shift_the_prior() -> None:
     assert not METHOD.shifts_prior(asked("TomekLinks"))
     assert METHOD.shifts_prior(asked("SMOTEENN"))
     assert METHOD.shifts_prior(asked("NearMiss"))
-    assert not METHOD.shifts_prior(asked("NearMiss", by="group"))
+    assert METHOD.shifts_prior(asked("NearMiss", by="group"))
+    corrects = {("TomekLinks", "class"): False, ("NearMiss", "class"): True, ("NearMiss", "group"): False}
+    assert {key: METHOD.corrects(asked(key[0], by=key[1])) for key in corrects} == corrects
 
 
 @pytest.mark.parametrize(

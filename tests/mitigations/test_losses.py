@@ -14,6 +14,7 @@ from imgid_audit.core.errors import InputError
 from imgid_audit.mitigations import MITIGATIONS
 from imgid_audit.mitigations.base import Ask
 from imgid_audit.mitigations.weighting import class_weights
+from imgid_audit.vision.mix import Drawn, mixed_loss
 from imgid_audit.vision.treatment import LinearHead, LossBatch, Material
 
 COUNTS = [600, 60, 6, 6]
@@ -227,6 +228,49 @@ def test_group_dro_by_hand() -> None:
     share = np.array([q[g] / (5, 2)[g] for g in GROUPED])
     softmax = np.exp([log_softmax(row) for row in LOGITS])
     np.testing.assert_allclose(logits.grad.numpy(), share[:, None] * (softmax - np.eye(4)[ROWS]), atol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.8, 0.3, 1.0])
+def test_group_dro_of_mixtures_makes_one_step_by_hand(share: float) -> None:
+    """A row is `share` of a row of its own group, and the rest one of the group of the row before it."""
+    loss = loss_of("group_dro", eta=0.5, adjustment=2)
+    logits = torch.tensor(LOGITS, dtype=torch.float64)
+    parts: dict[int, list[tuple[float, float]]] = {0: [], 1: []}
+    for i, row in enumerate(LOGITS):
+        for at, part in ((i, share), (i - 1, 1 - share)):  # the first row is mixed with the last
+            parts[int(GROUPED[at])].append((part, -log_softmax(row)[ROWS[at]]))
+    means = [sum(p * v for p, v in parts[k]) / sum(p for p, _ in parts[k]) for k in (0, 1)]
+    q = np.array([0.5, 0.5])
+    for _ in range(3):
+        q = q * np.exp([0.5 * (means[k] + 2 / math.sqrt(np.bincount(GROUPS)[k])) for k in (0, 1)])
+        q /= q.sum()
+        rows = mixed_loss(loss, batch(logits, groups=GROUPED), Drawn(share))
+        assert rows.shape == (7,)
+        assert float(rows.mean()) == pytest.approx(float(q @ means), rel=1e-9)
+        np.testing.assert_allclose(loss.weights.numpy(), [*q, 0], rtol=1e-9)
+
+
+def test_group_dro_does_not_count_how_many_rows_of_a_group_a_batch_has() -> None:
+    """Why a sampler beside it corrects nothing twice: means within groups are the same whoever comes twice."""
+    twice = np.concatenate([np.arange(7), np.flatnonzero(GROUPED == 1)])
+    told = []
+    for rows in (np.arange(7), twice):
+        loss = loss_of("group_dro", eta=0.5)
+        z, codes, held = torch.tensor(LOGITS[rows]), torch.from_numpy(ROWS[rows]), torch.from_numpy(GROUPED[rows])
+        told.append((float(loss(LossBatch(z, codes, held, 1, 10)).mean()), loss.weights.tolist()))
+    assert told[0][0] == pytest.approx(told[1][0], rel=1e-12)
+    assert told[0][1] == pytest.approx(told[1][1], rel=1e-12)
+
+
+def test_ldam_follows_lengths_once_a_batch_of_mixtures() -> None:
+    loss, weight = loss_of("ldam_drw"), torch.tensor(np.random.default_rng(2).normal(size=(4, 5)))
+    lengths = []
+    for seed in range(3):
+        x = torch.tensor(np.random.default_rng(seed).normal(size=(7, 5)) * (seed + 1))
+        mixed_loss(loss, batch(x @ weight.T, features=x, weight=weight), Drawn(0.7))
+        lengths.append(float(x.norm(dim=1).mean()))
+    expected = 0.9 * (0.9 * lengths[0] + 0.1 * lengths[1]) + 0.1 * lengths[2]
+    assert float(loss.state_dict()["length"]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_group_dro_leaves_an_absent_group_its_share() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgid_audit.config.mitigation_checks import entry_complaints
 from imgid_audit.core.errors import InputError
 from imgid_audit.mitigations import MITIGATIONS, find
 from imgid_audit.mitigations.base import Ask, Counts
@@ -130,6 +131,124 @@ def test_what_a_class_lacks_is_told(module: Write, change: tuple[str, str], mess
     ]
     for message in messages:
         assert f"{name} {message}" in str(told.value)
+
+
+SAYS = {
+    "acts_on": ("a list of sampler, embeddings", ['"sampler"', "None", '("smapler",)', "(1,)"]),
+    "needs": ("a list of class labels, group", ['"class labels"', "7", '("class label",)']),
+    "shifts_prior": ("True or False", ["None", '"no"', "1"]),
+    "corrects_prior": ("True or False", ["None", '"no"']),
+    "warning": ("a line of text", ["None", "3", '"a\\nb"']),
+    "idle": ("a list of texts", ['"power"', "(1,)"]),
+}
+
+
+def with_function(what: str, body: str) -> str:
+    """The class, with a function of that name instead of what it declares."""
+    lines = [line for line in WHOLE.splitlines() if not line.strip().startswith(f"{what} =")]
+    return "\n".join([*lines, f"    def {what}(self, params, *more):", f"        {body}", ""])
+
+
+@pytest.mark.parametrize(("what", "value"), [(what, value) for what, (_, many) in SAYS.items() for value in many])
+def test_a_wrong_answer_is_told_with_class_and_name_before_anything_trains(
+    module: Write, what: str, value: str
+) -> None:
+    entry = MethodSettings(name=f"{module(with_function(what, f'return {value}'))}:Mine")
+    told = [message for _, message in entry_complaints(entry, ("at",), ASK, threshold=False)]
+    assert len(told) == 1
+    assert told[0].startswith(f"{entry.name}.{what} must give {SAYS[what][0]}")
+    assert f", got {eval(value)!r}" in told[0]
+
+
+@pytest.mark.parametrize("what", SAYS)
+def test_a_declaration_that_raises_is_told_with_class_and_name(module: Write, what: str) -> None:
+    entry = MethodSettings(name=f"{module(with_function(what, 'return 1 / 0'))}:Mine")
+    told = [message for _, message in entry_complaints(entry, ("at",), ASK, threshold=False)]
+    assert told == [f"{entry.name}.{what} raised ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return 1 / 0", "unmet raised ZeroDivisionError: division by zero"),
+        ("yield 1 / 0", "unmet raised ZeroDivisionError: division by zero"),
+        ("return 'too few rows'", "unmet must give a list of texts, got 'too few rows'"),
+        ("return None", "unmet must give a list of texts, got None"),
+        ("return [3]", "unmet must give a list of texts, got [3]"),
+    ],
+)
+def test_what_the_data_lack_must_be_said_properly(module: Write, body: str, message: str) -> None:
+    name = f"{module(with_function('unmet', body))}:Mine"
+    remedy = Remedy.of(MethodSettings(name=name), find)
+    (told,) = remedy.unmet(ASK, Counts({}, {}, {}, {}, 0))
+    assert told == f"{name}: {name}.{message}"
+
+
+def test_messages_may_be_yielded(module: Write) -> None:
+    name = f"{module(with_function('unmet', 'yield params.__class__.__name__'))}:Mine"
+    (told,) = Remedy.of(MethodSettings(name=name), find).unmet(ASK, Counts({}, {}, {}, {}, 0))
+    assert told == f"{name}: NoParams"
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("starts_over = 'no'", "has `starts_over` that is neither true nor false: 'no'"),
+        ("uses_adjust = 1", "has `uses_adjust` that is neither true nor false: 1"),
+        ("excludes = 'focal'", "has `excludes` that is no list of texts: 'focal'"),
+        ("goes_with = (1,)", "has `goes_with` with 1, which is no text"),
+        ("space = {'power': 3}", "has `space` with 'power' that is no list of values: 3"),
+        ("space = {'power': ()}", "has `space` with 'power' that is no list of values: ()"),
+        ("scopes = property(lambda self: 1 / 0)", "reading its attributes raised ZeroDivisionError"),
+    ],
+)
+def test_what_is_declared_wrongly_is_told_when_it_is_found(module: Write, added: str, message: str) -> None:
+    name = f"{module(WHOLE + f'    {added}')}:Mine"
+    with pytest.raises(InputError) as told:
+        find(name)
+    assert message in str(told.value)
+
+
+def test_values_that_its_own_parameters_refuse_are_told_before_they_are_tried(module: Write) -> None:
+    source = """
+    from pydantic import BaseModel, Field, model_validator
+
+    class Limits(BaseModel, extra="forbid"):
+        power: float = Field(0.5, le=1)
+        other: float = 0.0
+
+        @model_validator(mode="after")
+        def together(self):
+            if self.power + self.other > 1:
+                raise ValueError("too much together")
+            return self
+    """
+    home = module(
+        textwrap.dedent(source) + WHOLE + "    Params = Limits\n    space = {'power': (1, 2), 'other': (0, 1)}"
+    )
+    entry = MethodSettings(name=f"{home}:Mine", params={"power": 0})
+    told = [message for _, message in entry_complaints(entry, ("at",), ASK, threshold=False)]
+    assert len(told) == 1
+    assert "has `space` with power = 2, which its `Params` refuse: Input should be less than" in told[0]
+    with pytest.raises(InputError, match=r"refuses .*too much together"):
+        Remedy.of(MethodSettings(name=f"{home}:Mine"), find).with_values({f"{home}:Mine.other": 1})
+
+
+def test_parameters_that_raise_are_told(module: Write) -> None:
+    source = """
+    from pydantic import BaseModel, field_validator
+
+    class Broken(BaseModel):
+        power: float = 0.5
+
+        @field_validator("power")
+        def odd(cls, value):
+            raise KeyError("a defect")
+    """
+    home = module(textwrap.dedent(source) + WHOLE + "    Params = Broken")
+    entry = MethodSettings(name=f"{home}:Mine", params={"power": 0})
+    told = [message for _, message in entry_complaints(entry, ("at",), ASK, threshold=False)]
+    assert told == [f"{home}:Mine.Params raised KeyError: 'a defect'"]
 
 
 def test_everything_is_told_at_once(module: Write) -> None:

@@ -62,6 +62,17 @@ def test_the_rows_are_those_of_imbalanced_learn(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
+def test_resampling_by_group_moves_the_frequency_of_classes_that_go_along(name: str) -> None:
+    labels = np.repeat([1, 0, 1, 0], [855, 45, 30, 70]).astype(np.int32)  # 95 % ill in one group, 30 % in the other
+    groups = np.repeat([0, 1], [900, 100]).astype(np.int32)
+    method = MITIGATIONS[name]
+    rows = build_resampler(name, {"by": "group"})(labels, groups, 0)
+    assert labels.mean() == pytest.approx(0.885)
+    assert labels[rows].mean() < 0.8  # equal groups: 0.625; square roots: three to one, 0.79
+    assert method.shifts_prior(method.Params(by="group"))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_the_seed_decides(name: str) -> None:
     resample = build_resampler(name, {})
     assert resample(LABELS, None, 1).tolist() == resample(LABELS, None, 1).tolist()
@@ -91,7 +102,8 @@ def test_what_is_declared(name: str) -> None:
         "group": {"group labels in training"},
         "class_and_group": {"class labels", "group labels in training"},
     }
-    assert {by: method.shifts_prior(params) for by, params in told.items()} == {
+    assert all(method.shifts_prior(params) for params in told.values())
+    assert {by: method.corrects(params) for by, params in told.items()} == {
         "class": True,
         "group": False,
         "class_and_group": True,

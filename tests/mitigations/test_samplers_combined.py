@@ -11,11 +11,14 @@ from imgid_audit.mitigations import find
 from imgid_audit.mitigations.base import Ask, Scope
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.mitigations.settings import MethodSettings
+from imgid_audit.pipeline.comparing.laboratory import Setting
+from imgid_audit.pipeline.comparing.tuning import trials_of
 from imgid_audit.vision.treatment import Part
 
 Entry = str | dict[str, Any]
 TOMEK = {"name": "imblearn", "params": {"sampler": "TomekLinks"}}
 NEARMISS = {"name": "imblearn", "params": {"sampler": "NearMiss"}}
+BY_BOTH = {"name": "oversample", "params": {"by": "class_and_group"}}
 BY_GROUP = {"name": "oversample", "params": {"by": "group"}}
 HFLIP = {"name": "augment", "params": {"hflip": 0.5}}
 
@@ -40,6 +43,14 @@ def misfits(scope: Scope, *entries: Entry) -> list[str]:
         (("oversample", NEARMISS), "correct it twice"),
         (("oversample", "class_weights"), "correct it twice"),
         (("smote", "class_weights"), "correct it twice"),
+        (
+            (
+                {"name": "group_dro", "params": {"by": "class_and_group"}},
+                {"name": "logit_adjustment", "params": {"mode": "posthoc"}},
+            ),
+            "correct it twice",
+        ),
+        ((BY_BOTH, "class_weights"), "correct it twice"),
         (("smote", "smote"), "combined with itself"),
         (("augment", {"name": "augment", "params": {"vflip": 0.5}}), "combined with itself"),
     ],
@@ -58,11 +69,46 @@ def test_what_does_not_go_together(entries: tuple[Entry, ...], message: str) -> 
         (BY_GROUP, "smote"),
         (TOMEK, "oversample"),
         (BY_GROUP, "class_weights"),
+        (BY_GROUP, "logit_adjustment"),
+        (BY_GROUP, "balanced_softmax"),
+        (BY_GROUP, "group_dro"),
+        ("group_dro", {"name": "logit_adjustment", "params": {"mode": "posthoc"}}),
+        ({"name": "group_dro", "params": {"by": "class_and_group"}}, BY_BOTH),
+        (BY_BOTH, {"name": "group_dro", "params": {"by": "class_and_group"}}),
+        (NEARMISS, {"name": "group_dro", "params": {"by": "class_and_group"}}),
         (HFLIP, "focal"),
     ],
 )
 def test_what_does(entries: tuple[Entry, ...]) -> None:
     assert misfits("head", *entries) == []
+
+
+def test_what_shifts_in_passing_is_recalibrated_and_may_stand_beside_what_corrects() -> None:
+    assert remedy(BY_GROUP).shifts_prior
+    assert remedy("group_dro").shifts_prior
+    assert not remedy(TOMEK).shifts_prior
+    assert remedy("dfr").uses_adjust
+    assert remedy(BY_GROUP, "dfr").uses_adjust
+    assert not remedy(BY_GROUP, "group_dro").uses_adjust
+
+
+def test_weights_without_beta_are_one_setting_whatever_it_is() -> None:
+    plain = remedy("class_weights")
+    assert plain.parameters == {"class_weights.scheme": "inverse"}
+    assert {tuple(plain.with_values({"class_weights.beta": beta}).parameters) for beta in (0.99, 0.999)} == {
+        ("class_weights.scheme",)
+    }
+    trials = trials_of(plain, Setting(0.01, 0.0001), 200, "head")
+    tried = [(setting, *sorted(one.parameters.items())) for one, setting in trials]
+    assert len(set(tried)) == len(tried) == 9 * 4  # nine settings of inverse weights, and of three values of beta
+    given = remedy({"name": "class_weights", "params": {"beta": 0.5}})
+    assert "class_weights.beta" not in given.parameters
+    assert given.with_values({"class_weights.scheme": "effective_number"}).parameters["class_weights.beta"] == 0.5
+
+
+def test_warnings_are_of_the_methods_that_give_them() -> None:
+    assert [text.split(":")[0] for text in remedy("group_thresholds", BY_GROUP).warnings] == ["group_thresholds"]
+    assert remedy(BY_GROUP).warnings == ()
 
 
 def test_smote_is_for_heads() -> None:

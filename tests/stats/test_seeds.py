@@ -9,7 +9,7 @@ from scipy import stats
 
 from imgid_audit.stats.seeds import OverSeeds, RowSampling, estimate_limits, over_seeds, row_sampling
 
-NOTHING = RowSampling(0.0, 0.0, 0.0, 1000)
+NOTHING = RowSampling(0.0, 0.0, 0.0, 1000, 999.0)
 
 
 def everything(n: int) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_seeds_that_agree_leave_a_t_test_over_rows() -> None:
     assert_allclose(rows.unseen, 2 / 400**2)
     assert rows.interaction == pytest.approx(0, abs=1e-18)
     assert found.seed_error == 0
-    alone = OverSeeds(found.value, 0.0, 5, RowSampling(rows.variance - rows.unseen, 0.0, 0.0, 400))
+    alone = OverSeeds(found.value, 0.0, 5, RowSampling(rows.variance - rows.unseen, 0.0, 0.0, 400, 399.0))
     assert_allclose(alone.p_value(), stats.ttest_1samp(change, 0).pvalue, rtol=1e-9)
     assert found.p_value() > alone.p_value()
 
@@ -75,13 +75,15 @@ def test_the_interval_holds_exactly_where_the_p_value_is_above() -> None:
     generator = np.random.default_rng(3)
     for _ in range(200):
         variance = generator.exponential()
-        rows = RowSampling(variance, generator.random() * variance, 0.0, int(generator.integers(2, 50)))
-        one = OverSeeds(
-            float(generator.normal() * 4), float(generator.exponential()), int(generator.integers(2, 8)), rows
-        )
-        p = one.p_value()
-        for level in (0.5, 0.9, 0.95, 0.99):
-            assert (abs(one.value) > one.half(level)) == (p < 1 - level)
+        units = int(generator.integers(2, 50))
+        rows = RowSampling(variance, generator.random() * variance, 0.0, units, units - 1.0)
+        value, seeds = float(generator.normal() * 4), int(generator.integers(2, 8))
+        for apart in (None, value, 0.0, float(value + generator.normal()), -value):
+            one = OverSeeds(value, float(generator.exponential()), seeds, rows, apart)
+            p = one.p_value()
+            for level in (0.5, 0.9, 0.95, 0.99):
+                low, high = one.limits(level)
+                assert (low > 0 or high < 0) == (p < 1 - level)
 
 
 def test_no_change_has_p_one_and_some_width() -> None:
@@ -94,7 +96,7 @@ def test_no_change_has_p_one_and_some_width() -> None:
 
 
 def test_tiny_p_values_are_numbers() -> None:
-    found = OverSeeds(0.9, 1e-12, 5, RowSampling(1e-6, 0.0, 0.0, 5000))
+    found = OverSeeds(0.9, 1e-12, 5, RowSampling(1e-6, 0.0, 0.0, 5000, 4999.0))
     assert 0 < found.p_value() < 1e-9
 
 
@@ -105,7 +107,7 @@ def test_subjects_of_one_row_are_rows() -> None:
     moved = generator.random(60) < 0.5
     of_rows = row_sampling(shares, everything(60), moved, None, 0.1)
     of_subjects = row_sampling(shares, everything(60), moved, np.arange(60, dtype=np.int32), 0.1)
-    for name in ("variance", "interaction", "unseen", "units"):
+    for name in ("variance", "interaction", "unseen", "units", "freedom"):
         assert_allclose(getattr(of_subjects, name), getattr(of_rows, name))
 
 
@@ -130,6 +132,69 @@ def test_few_subjects_with_flips_are_not_believed() -> None:
     of_rows = row_sampling(share, everything(100), change != 0, None, 0.0).variance
     found = row_sampling(share, everything(100), change != 0, subject, 0.0).variance
     assert found > 4 * of_rows
+
+
+def test_the_hull_holds_both_values() -> None:
+    """The interval around either value is inside, and no wider than both; the p-value is the larger of the two."""
+    rows = RowSampling(0.01, 0.0, 0.0, 101, 100.0)
+    pair = OverSeeds(0.3, 0.001, 5, rows, 0.25)
+    one, two = OverSeeds(0.3, 0.001, 5, rows), OverSeeds(0.25, 0.001, 5, rows)
+    assert_allclose(pair.limits(0.9), [two.limits(0.9)[0], one.limits(0.9)[1]])
+    assert pair.p_value() == two.p_value() > one.p_value()
+    assert OverSeeds(0.3, 0.001, 5, rows, -0.3).p_value() == 1
+    assert OverSeeds(0.3, 0.001, 5, rows, 0.0).p_value() == 1
+    values = np.array([0.1, 0.3, 0.2])
+    assert_allclose(over_seeds(values, rows, values - 0.15).apart, 0.05)
+
+
+@pytest.mark.parametrize(("large", "sizes"), [(3, 100), (5, 60), (12, 30)])
+def test_few_large_subjects_among_many_small_ones_are_few(large: int, sizes: int) -> None:
+    """Degrees of freedom are about those of the large ones alone; without weight on them, those of the others."""
+    subject = np.concatenate([np.repeat(np.arange(large), sizes), large + np.arange(1000)]).astype(np.int32)
+    n, big = len(subject), subject < large
+    shares = np.random.default_rng(0).normal(size=(2, n))
+    found = row_sampling(
+        shares, everything(n), everything(n), subject, 0.0, np.where(big, 1 / (large * sizes), 1 / 1000)
+    )
+    assert large - 1 <= found.freedom < large + 0.5
+    spared = row_sampling(shares, everything(n), everything(n), subject, 0.0, np.where(big, 0.0, 1 / 1000))
+    assert_allclose(spared.freedom, 999)
+
+
+@pytest.mark.parametrize("few", [2, 6, 30])
+def test_two_groups_have_welchs_degrees_of_freedom(few: int) -> None:
+    """Of two means of equal spread, one of few rows: near Welch's, which the smaller group bounds from below."""
+    many = 1000
+    generator = np.random.default_rng(1)
+    weight = np.repeat([1 / few, 1 / many], [few, many])
+    n = few + many
+    found = row_sampling(generator.normal(size=(2, n)), everything(n), everything(n), None, 0.0, weight)
+    welch = (1 / few + 1 / many) ** 2 / (1 / few**2 / (few - 1) + 1 / many**2 / (many - 1))
+    assert_allclose(found.freedom, welch, rtol=0.1)
+
+
+def test_subjects_alike_have_one_less_than_there_are() -> None:
+    subject = np.repeat(np.arange(40), 5).astype(np.int32)
+    found = row_sampling(np.random.default_rng(2).normal(size=(2, 200)), everything(200), everything(200), subject, 0.1)
+    assert_allclose(found.freedom, 39)
+
+
+@pytest.mark.parametrize("large", [3, 6])
+def test_few_large_subjects_are_covered(large: int) -> None:
+    """Means of two groups: few subjects of 50 alike rows, and 500 rows of their own."""
+    generator = np.random.default_rng(3)
+    sizes = np.repeat([50, 1], [large, 500])
+    subject = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
+    first = subject < large
+    n, draws, held = len(subject), 1000, 0
+    weight = np.where(first, 1 / (50 * large), 1 / 500)
+    for _ in range(draws):
+        y = generator.normal(size=len(sizes))[subject]
+        value = y[first].mean() - y[~first].mean()
+        share = np.where(first, (y - y[first].mean()), (y[~first].mean() - y)) * weight
+        rows = row_sampling(np.tile(share, (2, 1)), everything(n), everything(n), subject, 0.0, weight)
+        held += abs(value) <= over_seeds(np.full(2, value), rows).half(0.95)
+    assert held / draws >= 0.95 - 3 * np.sqrt(0.0475 / draws)
 
 
 def test_one_seed_has_no_scatter() -> None:
@@ -165,10 +230,10 @@ def test_limits_of_a_mean_add_in_squares() -> None:
 def test_the_half_width_by_hand() -> None:
     """Five seeds of variance .04; rows' 0.09, of which .05 differs between seeds, and 101 units."""
     t4, t100 = stats.t.ppf(0.975, 4), stats.t.ppf(0.975, 100)
-    rows = RowSampling(0.09, 0.05, 0.01, 101)
+    rows = RowSampling(0.09, 0.05, 0.01, 101, 100.0)
     assert_allclose(OverSeeds(1.0, 0.04, 5, rows).half(0.95), np.hypot(t4 * 0.2, t100 * 0.2))
     # seeds that happen to agree do not make test rows more certain than they are
     assert_allclose(OverSeeds(1.0, 1e-9, 5, rows).half(0.95), t100 * 0.3)
     # an interaction that is larger by chance leaves the unseen flips
-    rows = RowSampling(0.09, 0.2, 0.01, 101)
+    rows = RowSampling(0.09, 0.2, 0.01, 101, 100.0)
     assert_allclose(OverSeeds(1.0, 0.16, 5, rows).half(0.95), np.hypot(t4 * 0.4, t100 * 0.1))

@@ -28,6 +28,7 @@ from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.task import Task
 from imgid_audit.stats.hypotheses import holm
 from imgid_audit.stats.intervals import Floats
+from tests.validity.mitigations_unequal import UNEQUAL, table
 
 TASK = Task("binary", ("no", "yes"), "yes")
 WIDTH = 16
@@ -273,7 +274,10 @@ def main(comparisons: int = 400) -> None:
     for one in nulls(comparisons):
         found.append(one)
         cells = f"{one.world.name} | {one.rows:,} | {100 * one.world.scatter:g} | {_percent(one.disagreement)}"
-        print(f"| {cells} | {_percent(one.wrong)} | " + " | ".join(_percent(one.others[by]) for by in OTHERS) + " |")
+        print(
+            f"| {cells} | {_percent(one.wrong)} | " + " | ".join(_percent(one.others[by]) for by in OTHERS) + " |",
+            flush=True,
+        )
     worst = max(found, key=lambda one: one.wrong)
     print(f"\nMean of the combined: {_percent(float(np.mean([one.wrong for one in found])))}, highest ", end="")
     print(f"{_percent(worst.wrong)} ({worst.world.name}, {worst.rows:,}, {100 * worst.world.scatter:g} points).\n")
@@ -283,7 +287,9 @@ def main(comparisons: int = 400) -> None:
     for gained in powers(comparisons):
         cells = " | ".join(_percent(gained.others[by]) for by in OTHERS)
         ends = f"{_percent(gained.wrong)} | {_percent(gained.covered)}"
-        print(f"| {gained.world.name} | {_percent(gained.helps)} | {cells} | {ends} |")
+        print(f"| {gained.world.name} | {_percent(gained.helps)} | {cells} | {ends} |", flush=True)
+    print(f"\n{UNEQUAL}\n")
+    print("\n".join(table(comparisons // 2)))
 
 
 def _percent(share: float) -> str:

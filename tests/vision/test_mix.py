@@ -76,7 +76,30 @@ def test_groups_go_with_their_labels() -> None:
 
     batch = LossBatch(torch.zeros(3, 3), torch.tensor([0, 1, 2]), torch.tensor([5, 6, 7]), 1, 1)
     mixed_loss(Reader(), batch, Drawn(0.5))
-    assert seen == [([0, 1, 2], [5, 6, 7]), ([2, 0, 1], [7, 5, 6])]
+    assert sorted(seen) == [([0, 1, 2], [5, 6, 7]), ([2, 0, 1], [7, 5, 6])]
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.7, [0, 1, 2]), (0.2, [2, 0, 1])])
+def test_a_memory_makes_one_step_a_batch_that_of_the_larger_share(share: float, kept: list[int]) -> None:
+    class Remembers(CrossEntropy):
+        def __init__(self) -> None:
+            self.log: list[list[int]] = []
+
+        def __call__(self, batch: LossBatch) -> torch.Tensor:
+            self.log.append(batch.labels.tolist())  # in place: what was saved before must not change with it
+            return torch.full((3,), float(len(self.log))) * batch.labels
+
+        def state_dict(self) -> dict[str, list[list[int]]]:
+            return {"log": self.log}
+
+        def load_state_dict(self, state: dict[str, list[list[int]]]) -> None:
+            self.log = state["log"]
+
+    loss, labels = Remembers(), torch.tensor([0, 1, 2])
+    for number in (1, 2):
+        found = mixed_loss(loss, LossBatch(torch.zeros(3, 3), labels, None, 1, 1), Drawn(share))
+        assert torch.allclose(found, number * (share * labels + (1 - share) * labels.roll(1)))
+    assert loss.log == [kept] * 2
 
 
 def test_without_a_mix_there_is_no_share() -> None:

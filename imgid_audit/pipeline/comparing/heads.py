@@ -70,7 +70,9 @@ class HeadLaboratory:
             "val": dict(run.val),
             "undefined": [self.bench.selected_names[code] for code in run.undefined],
             "images_seen": self._images(view) + sum(made),
+            "images_shared": self._images(view),
             "rows_seen": int(run.rows_seen),
+            "tuned": {selected: dict(values) for selected, values in run.tuned.items()},
             "seconds": round(time.monotonic() - began, 4),
             "failed": "",
         }

@@ -32,8 +32,9 @@ class Setting:
 class Laboratory(Protocol):
     """Trains networks and tells what they say.
 
-    A network's facts hold `val` (criterion by selection, None where undefined), `images_seen`, `rows_seen`,
-    `seconds`, and `failed`: why there is no network ('' where there is).
+    A network's facts hold `val` (criterion by selection, None where undefined), `images_seen` and, of these,
+    `images_shared` with all other networks of the method, `rows_seen`, `tuned` (values that its method chose by
+    itself, by selection), `seconds`, and `failed`: why there is no network ('' where there is).
     """
 
     @property

@@ -19,7 +19,9 @@ from imgid_audit.pipeline.comparing.tuning import best, trials_of
 Judge = Callable[[Decisions], float | None]
 """The primary quantity of one network's decisions."""
 
-FAILED: Mapping[str, Any] = {"val": {}, "undefined": [], "images_seen": 0, "rows_seen": 0, "seconds": 0.0}
+FAILED: Mapping[str, Any] = {
+    "val": {}, "undefined": [], "images_seen": 0, "images_shared": 0, "rows_seen": 0, "tuned": {}, "seconds": 0.0,
+}  # fmt: skip
 
 
 class NotRunError(Exception):
@@ -89,6 +91,9 @@ class Workshop:
             val=self._values(picks["declared"]),
             images_seen=int(declared[0].facts["images_seen"]),
             rows_seen=int(declared[0].facts["rows_seen"]),
+            images_total=_images_total((*tried, *declared)),
+            rows_total=sum(int(one.facts["rows_seen"]) for one in (*tried, *declared)),
+            tuned=_tuned(declared),
             notes=_notes(remedy, declared),
         )
         return Tried(record, picks)
@@ -203,6 +208,7 @@ def _record(remedy: Remedy, bench: Bench) -> MethodRecord:
         seconds=0.0,
         shifts_prior=remedy.shifts_prior,
         notes=remedy.warnings,
+        uses_adjust=remedy.uses_adjust or (remedy.fits_rule and bool(len(bench.manifest.rows("adjust")))),
     )
 
 
@@ -214,6 +220,18 @@ def _notes(remedy: Remedy, networks: tuple[KeptNetwork, ...]) -> tuple[str, ...]
     undefined = sorted({str(name) for network in networks for name in network.facts["undefined"]})
     told = (f"picked without {', '.join(undefined)}: no validation rows",) if undefined else ()
     return (*remedy.warnings, *told)
+
+
+def _images_total(networks: tuple[KeptNetwork, ...]) -> int:
+    """Images of all trainings of a method; the embedding pass that they share counts once."""
+    shared = max((int(one.facts["images_shared"]) for one in networks), default=0)
+    return shared + sum(int(one.facts["images_seen"]) - int(one.facts["images_shared"]) for one in networks)
+
+
+def _tuned(networks: tuple[KeptNetwork, ...]) -> tuple[Mapping[str, float], ...]:
+    """What the method chose by itself for each seed; () where it chose nothing."""
+    found = tuple(dict(one.facts["tuned"].get("declared", {})) for one in networks)
+    return found if any(found) else ()
 
 
 def _best_on_test(values: list[float | None], bench: Bench) -> int | None:

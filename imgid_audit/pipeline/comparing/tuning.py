@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from imgid_audit.core.errors import InputError
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.pipeline.comparing.laboratory import Setting
 
@@ -40,9 +41,12 @@ def trials_of(remedy: Remedy, default: Setting, trials: int, scope: str) -> tupl
     while len(chosen) < trials and tries < 50 * trials:
         setting = settings[tries % len(settings)]
         values: Mapping[str, Any] = {name: _one(rng, among) for name, among in remedy.space.items()} if tries else {}
-        one = remedy.with_values(values) if values else remedy
-        chosen.setdefault(repr((setting, sorted(one.parameters.items(), key=str))), (one, setting))
         tries += 1
+        try:
+            one = remedy.with_values(values) if values else remedy
+        except InputError:  # values that a method's own parameters refuse together are no setting
+            continue
+        chosen.setdefault(repr((setting, sorted(one.parameters.items(), key=str))), (one, setting))
     return tuple(chosen.values())
 
 

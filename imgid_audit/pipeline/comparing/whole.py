@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from imgid_audit.vision.weights import LoadedModel
 
 FILES: Mapping[Selected, str] = {"declared": "weights.safetensors", "average": "weights_average.safetensors"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Said:
+    """What a network says, and what its refits saw and chose by themselves."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    rows_seen: int = 0
+    tuned: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,32 +68,34 @@ class WholeLaboratory:
         )  # fmt: skip
         arrays: dict[str, NDArray[Any]] = {}
         val: dict[str, float | None] = {}
-        seen: dict[str, dict[str, NDArray[Any]]] = {}
+        said: dict[str, _Said] = {}
+        seen: dict[str, _Said] = {}
         for selected, file in FILES.items():
             loaded = self._load(folder / file)
             if loaded.sha256 not in seen:  # most often both criteria pick one epoch
                 seen[loaded.sha256] = self._said(loaded, treatment, folder, selected, seed)
-            arrays |= {f"{selected}.{name}": value for name, value in seen[loaded.sha256].items()}
+            said[selected] = seen[loaded.sha256]
+            arrays |= {f"{selected}.{name}": value for name, value in said[selected].arrays.items()}
             val[selected] = self._criterion(arrays[f"{selected}.scores"], selected)
         facts = {
             "val": val,
             "undefined": list(record.undefined),
             "images_seen": record.images_seen,
-            "rows_seen": 0,
+            "images_shared": 0,
+            "rows_seen": said["declared"].rows_seen,
+            "tuned": {selected: dict(one.tuned) for selected, one in said.items()},
             "seconds": round(time.monotonic() - began, 4),
             "failed": "",
             "folder": folder.name,
         }
         return KeptNetwork(arrays, facts)
 
-    def _said(
-        self, model: LoadedModel, treatment: Treatment, folder: Path, selected: Selected, seed: int
-    ) -> dict[str, NDArray[Any]]:
+    def _said(self, model: LoadedModel, treatment: Treatment, folder: Path, selected: Selected, seed: int) -> _Said:
         """What a network says of the rows that are not trained on; of a refitted one also its last layer."""
         if not treatment.refits:
-            return {"scores": self._predicted(model, folder / "predictions" / selected)}
+            return _Said({"scores": self._predicted(model, folder / "predictions" / selected)})
         head, scores = self._refitted(model, treatment, folder, seed)
-        return {"weight": head.weight, "bias": head.bias, "scores": scores}
+        return _Said({"weight": head.weight, "bias": head.bias, "scores": scores}, head.rows_seen, head.tuned)
 
     def scores(self, network: KeptNetwork, selected: Selected) -> Scores:
         return np.asarray(network.arrays[f"{selected}.scores"], dtype=np.float64)
@@ -146,7 +157,7 @@ class WholeLaboratory:
 
     def _refitted(self, model: LoadedModel, treatment: Treatment, folder: Path, seed: int) -> tuple[LinearHead, Scores]:
         from imgid_audit.vision.embed import embed
-        from imgid_audit.vision.heads import head_scores
+        from imgid_audit.vision.heads import head_scores, refitted_by
         from imgid_audit.vision.infer import rows_to_predict
 
         bench, job = self.bench, self.bench.job
@@ -162,10 +173,8 @@ class WholeLaboratory:
             rows = embedded.rows[at]
             codes, groups, subjects = bench.manifest.label.codes[rows], bench.groups_of(rows), bench.subjects_of(rows)
             parts.append(Part(embedded.values[at], codes, groups, subjects=subjects))
-        head = embedded.head
         task = HeadTask(*parts, len(bench.ask.labels), len(bench.group_names))
-        for refit in treatment.refits:
-            head = refit(task, head, seed)
+        head = refitted_by(treatment.refits, task, embedded.head, [seed] * len(treatment.refits))
         scores = np.full((len(bench.manifest), len(bench.ask.labels)), np.nan)
         scores[embedded.rows] = head_scores(head, embedded.values)
         return head, scores

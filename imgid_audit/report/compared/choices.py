@@ -1,10 +1,10 @@
-"""Tables of a comparison about the methods themselves: settings, other ways of choosing, needs, cost."""
+"""Tables of a comparison about the methods themselves: settings, other ways of choosing, needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from imgid_audit.core.comparison import MethodRecord, Trial
+from imgid_audit.core.comparison import Trial
 from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Cell, Column, Table, name, number
 from imgid_audit.report.compared import wording
@@ -23,9 +23,10 @@ def chosen(view: View) -> Table:
             mean = sum(known) / len(known)
             val = number(numbers.percent(mean), numbers.sort_key(mean))
         failed = sum(bool(one.failed) for one in record.trials)
-        text = wording.parameters(record.parameters if trial is None else trial.parameters, record.methods)
+        text = wording.setting(record, record.parameters if trial is None else trial.parameters)
         tried = numbers.count(len(record.trials)) + (f", {numbers.count(failed)} failed" if failed else "")
-        rows.append((name(record.name), Cell(text), Cell(tried, "number"), val))
+        tried = tried if record.trials else "as given"
+        rows.append((name(record.name), Cell(text, detail=wording.tuned(record)), Cell(tried, "number"), val))
     columns = (
         Column("Method", "name"),
         Column("Chosen setting", "text"),
@@ -33,7 +34,28 @@ def chosen(view: View) -> Table:
         Column("Criterion on val", "number"),
     )
     caption = f"Picked by {view.comparison.criterion}, of which the mean over the seeds is shown"
-    return Table(caption, columns, tuple(rows), (), "Settings that were chosen", "compared")
+    if not any(record.trials for record in view.ran):
+        caption = f"As given, nothing tried; {view.comparison.criterion}, as the mean over the seeds"
+    return Table(caption, columns, tuple(rows), _tried_less(view), "Settings that were chosen", "compared")
+
+
+def _tried_less(view: View) -> tuple[str, ...]:
+    """Why some methods have fewer settings than others."""
+    asked = view.comparison.trials
+    fewer = [record for record in view.ran if len(record.trials) < asked and asked > 1]
+    if not fewer:
+        return ()
+    anew = [record.name for record in fewer if wording.starts_over(record)]
+    rest = [record.name for record in fewer if not wording.starts_over(record)]
+    said = [f"Up to {numbers.count(asked)} settings were tried for each method."]
+    if anew:
+        said.append(
+            f"Fewer: {', '.join(anew)}, where the last layer is fitted anew, so that the method's own parameters alone "
+            "are tried; no others would act."
+        )
+    if rest:
+        said.append(f"Fewer: {', '.join(rest)}, for there are no more.")
+    return (" ".join(said),)
 
 
 def otherwise(view: View) -> Table | None:
@@ -54,7 +76,7 @@ def otherwise(view: View) -> Table | None:
             (
                 name(record.name),
                 DASH if record.name == view.comparison.baseline else change_cell(view.verdict_of(record.name)),
-                _average(view, record),
+                _average(view, record.name),
                 _tested(at, unit),
                 _tested(best, unit),
             )
@@ -67,6 +89,7 @@ def otherwise(view: View) -> Table | None:
         Column("Best on test: not usable", "number"),
     )
     notes = (
+        "By average accuracy: settings and epochs picked by accuracy over all val rows instead.",
         "The last two columns are of the tuning seed alone. The last one picked its setting on the very rows that it "
         "is judged on: it shows what tuning may have left unfound, it is no result, and nothing here used it.",
     )
@@ -74,15 +97,12 @@ def otherwise(view: View) -> Table | None:
     return Table(caption, columns, tuple(rows), notes, "Had the settings been chosen otherwise", "compared")
 
 
-def _average(view: View, record: MethodRecord) -> Cell:
-    if record.chosen_by_average is not None and record.chosen_by_average == record.chosen:
-        return Cell("same setting", "number")
-    found = view.average.get((record.name, *view.primary))
-    return (
-        Cell("other setting", "number")
-        if found is None and record.chosen_by_average is not None
-        else change_cell(found)
-    )
+def _average(view: View, method: str) -> Cell:
+    """The number wherever networks were picked by average accuracy; else why there is none."""
+    if method == view.comparison.baseline:
+        return DASH
+    found = view.average.get((method, *view.primary))
+    return Cell("not trained", "number") if found is None else change_cell(found)
 
 
 def _tested(trial: Trial | None, write: Callable[[float], str]) -> Cell:
@@ -110,12 +130,13 @@ UNLAWFUL = (
 
 
 def needs(view: View) -> Table:
-    """Who needs which labels, and where each method acts."""
+    """Who needs which labels, who learns from rows set aside, and where each method acts."""
     rows = tuple(
         (
             name(record.name, record.source),
             Cell(", ".join(record.acts_on) or "nothing"),
             *(Cell(wording.needs(record, need), "text") for need, _ in NEEDS),
+            Cell("yes" if record.uses_adjust else "–", "text"),
         )
         for record in view.comparison.records
     )
@@ -123,38 +144,7 @@ def needs(view: View) -> Table:
         Column("Method", "name"),
         Column("Acts on", "text"),
         *(Column(title, "text") for _, title in NEEDS),
+        Column("Rows set aside", "text"),
     )
     legal = (UNLAWFUL,) if any(INFERENCE in record.needs for record in view.comparison.records) else ()
     return Table("What each method must be told", columns, rows, legal, "Who needs which labels", "compared")
-
-
-def cost(view: View) -> Table:
-    """Images through the backbone and rows through the head, of one network, as numbers and bars; never seconds."""
-    ran = view.ran
-    most_images = max((record.images_seen for record in ran), default=0)
-    most_rows = max((record.rows_seen for record in ran), default=0)
-    rows = tuple(
-        (
-            name(record.name),
-            number(numbers.count(record.images_seen), str(record.images_seen)),
-            _bar(record.images_seen, most_images),
-            number(numbers.count(record.rows_seen), str(record.rows_seen)),
-            _bar(record.rows_seen, most_rows),
-        )
-        for record in ran
-    )
-    columns = (
-        Column("Method", "name"),
-        Column("Images through the network", "number"),
-        Column("", "plot"),
-        Column("Rows through the head", "number"),
-        Column("", "plot"),
-    )
-    head = view.comparison.scope == "head"
-    shared = "Images are embedded once and shared by all methods that see the same views." if head else ""
-    caption = f"One {wording.TRAINED.get(view.comparison.scope, 'network')} of each method"
-    return Table(caption, columns, rows, tuple(filter(None, (shared,))), "Cost", "compared")
-
-
-def _bar(part: int, whole: int) -> Cell:
-    return Cell("", "plot", bar=f"{numbers.coordinate(100 * part / whole)}%" if whole and part else "0%")

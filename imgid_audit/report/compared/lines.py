@@ -23,6 +23,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
         f"{numbers.plural(len(comparison.seeds), 'seed')}:",
     ]
     lines += [f"  {record.name}: {_line(record, view.verdict_of(record.name))}" for record in view.tried]
+    lines.append(wording.aside(comparison))
     winner = comparison.winner
     if winner is not None:
         where = f", written to {winner.weights}" if winner.weights else f", not written as weights: {winner.reason}"

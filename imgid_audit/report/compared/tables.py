@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from imgid_audit.core.comparison import MethodChange, MethodEstimate, MethodRecord, Quantity
 from imgid_audit.core.result import Interval, Undefined
@@ -12,7 +13,7 @@ from imgid_audit.report.blocks import Cell, Column, Table, name, number, undefin
 from imgid_audit.report.compared import wording
 from imgid_audit.report.compared.view import Asked, View, difference_unit, direction
 from imgid_audit.report.figures.axis import Axis, Strip, axis_over
-from imgid_audit.report.figures.dumbbell import dumbbell
+from imgid_audit.report.figures.dumbbell import dumbbell, inward
 from imgid_audit.report.numbers import Unit
 from imgid_audit.report.tables import Methods, capped
 
@@ -27,6 +28,9 @@ WIDE = 5
 
 DASH = Cell("–", "number")
 
+ASIDE = "†"
+"""Marks methods that learnt from rows set aside."""
+
 
 def side(value: float | Undefined, quantity: Quantity, metric: str) -> str:
     """A value before or after: a gap as a difference, all else in the metric's unit."""
@@ -36,7 +40,7 @@ def side(value: float | Undefined, quantity: Quantity, metric: str) -> str:
     return numbers.difference(value, unit) if quantity == "gap" else numbers.metric_value(value, unit)
 
 
-def change_cell(change: MethodChange | None) -> Cell:
+def change_cell(change: MethodChange | None, methods: Methods | None = None) -> Cell:
     """The change with its sign over its interval; why there is none; a dash where it was not measured."""
     if change is None:
         return DASH
@@ -44,7 +48,9 @@ def change_cell(change: MethodChange | None) -> Cell:
         return undefined(numbers.undefined(change.value))
     unit = words.unit(change.metric)
     detail = "" if change.interval is None else numbers.difference_interval(change.interval, unit)
-    return number(numbers.signed_difference(change.value, unit), numbers.sort_key(change.value), detail)
+    text = numbers.signed_difference(change.value, unit)
+    mark = "" if methods is None else methods.mark(change.interval)
+    return Cell(text, "number", numbers.sort_key(change.value), mark, detail)
 
 
 def answer(view: View) -> Table:
@@ -75,16 +81,18 @@ def answer(view: View) -> Table:
         "Standard errors: from the scatter of the seeds, and from the sampling of the test rows; interval and verdict "
         "combine both.",
         "p: that the change is 0; adjusted for all methods (Holm)." if tested else "",
+        f"{ASIDE} {said}" if (said := wording.aside(comparison)) else "",
         *methods.notes,
         next((one.value.reason for one in known if _suppressed(one) and isinstance(one.value, Undefined)), ""),
     )
-    return Table(caption, columns, rows, tuple(filter(None, notes)), "What each method changed", "compared")
+    return Table(caption, columns, rows, tuple(filter(None, notes)), "What each method changed", "compared answer")
 
 
 def _answer_row(record: MethodRecord, change: MethodChange | None, axis: Axis | None) -> tuple[Cell, ...]:
+    head = replace(name(record.name), mark=ASIDE if record.uses_adjust and record.status == "ran" else "")
     if record.status == "not_run" or change is None:
         told = Cell(words.statement(record.reason) or "Not measured.", "plot")
-        return (name(record.name), Cell("Not run", "text", status="off"), DASH, DASH, DASH, told)
+        return (head, Cell("Not run", "text", status="off"), DASH, DASH, DASH, told)
     unit = words.unit(change.metric)
     ends = [side(value, change.quantity, change.metric) for value in (change.before, change.after)]
     p = DASH
@@ -93,7 +101,7 @@ def _answer_row(record: MethodRecord, change: MethodChange | None, axis: Axis | 
     plotted = _strip(change, axis)
     told = Cell(_untold(change), "plot", strip=plotted)
     detail = "" if _suppressed(change) else _two(ends)
-    return (name(record.name, detail), _verdict(change), change_cell(change), _errors(change, unit), p, told)
+    return (replace(head, detail=detail), _verdict(change), change_cell(change), _errors(change, unit), p, told)
 
 
 def _errors(change: MethodChange, unit: Unit) -> Cell:
@@ -153,9 +161,10 @@ def others(view: View) -> tuple[Table, ...]:
     parts = [shown[i : i + WIDE] for i in range(0, len(shown), WIDE)]
     for place, part in enumerate(parts):
         found = {(r.name, one): view.changes.get((r.name, *one)) for r in tried for one in part}
-        rows = tuple((name(r.name), *(change_cell(found[r.name, one]) for one in part)) for r in tried)
+        methods = Methods([one.interval for one in found.values() if one is not None])
+        rows = tuple((name(r.name), *(change_cell(found[r.name, one], methods) for one in part)) for r in tried)
         columns = (Column("Method", "name"), *(Column(_head(one), "number") for one in part))
-        notes = Methods([one.interval for one in found.values() if one is not None]).notes
+        notes = methods.notes
         if rest > 0 and place == len(parts) - 1:
             more = f"{numbers.plural(rest, 'more quantity', 'more quantities')} in comparison.json and the CSV table."
             notes = (*notes, more)
@@ -198,7 +207,7 @@ def dumbbells(view: View) -> tuple[Table, ...]:
     tried = [record for record in view.tried if record.status == "ran" and view.groups(record.name)]
     every = [change for record in tried for change in view.groups(record.name)]
     ends = [v for one in every for v in (one.before, one.after) if not isinstance(v, Undefined)]
-    axis = axis_over(ends, ends, difference_unit(words.unit(every[0].metric))) if ends else None
+    axis = inward(axis_over(ends, ends, difference_unit(words.unit(every[0].metric)))) if ends else None
     return tuple(_dumbbell_table(view, record, axis) for record in tried)
 
 

@@ -156,14 +156,58 @@ def _plain(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def setting(record: MethodRecord, of: Mapping[str, Any]) -> str:
+    """A setting in words, without what was left to the method and is told by `tuned`."""
+    own = {key for values in record.tuned for key in values}
+    return parameters({key: of[key] for key in of if of[key] is not None or key not in own}, record.methods)
+
+
+def tuned(record: MethodRecord) -> str:
+    """``chosen by the method itself, by seed: tau 0.35, 0.4``; '' where it chose nothing."""
+    keys = sorted({key for values in record.tuned for key in values})
+    alone = f"{record.methods[0]}." if len(record.methods) == 1 else ""
+    said = [f"{key.removeprefix(alone)} {_by_seed([v[key] for v in record.tuned if key in v])}" for key in keys]
+    return f"Chosen by the method itself, for each seed: {'; '.join(said)}" if said else ""
+
+
+def _by_seed(values: Sequence[float]) -> str:
+    if len(set(values)) == 1:
+        return f"{numbers.setting(values[0])}{' each time' if len(values) > 1 else ''}"
+    if len(values) <= NAMED:
+        return ", ".join(numbers.setting(value) for value in values)
+    return f"from {numbers.setting(min(values))} to {numbers.setting(max(values))}"
+
+
+def starts_over(record: MethodRecord) -> bool:
+    """Whether its last layer is fitted anew: no learning rate of the training around it is part of its setting."""
+    return record.scope == "head" and "lr" not in record.parameters
+
+
+def aside(of: Comparison) -> str:
+    """What methods that learnt from the rows set aside had besides; '' where none did."""
+    names = [record.name for record in of.records if record.uses_adjust and record.status == "ran"]
+    if not names:
+        return ""
+    rows = of.rows.get("adjust")
+    further = "further labelled rows" if rows is None else numbers.plural(rows, "further labelled row")
+    shown = ", ".join(names[:NAMED]) + (f" and {numbers.count(len(names) - NAMED)} more" if names[NAMED:] else "")
+    return (
+        f"{shown} learnt from {further}, set aside from training, that the baseline did not see: what these rows would "
+        "have given the baseline was not tried."
+    )
+
+
 def trained(of: Comparison) -> str:
     """How many networks or heads were trained, and for what."""
     ran = [record for record in of.records if record.status == "ran"]
     tuned, final = sum(len(record.trials) for record in ran), sum(len(record.seeds) for record in ran)
     what = TRAINED.get(of.scope, "network")
+    with_seeds = f"trained with {numbers.plural(len(of.seeds), 'seed')}"
+    if not tuned:
+        return f"{numbers.plural(final, what)}: every method as given, nothing tried, {with_seeds}"
     return (
-        f"{numbers.plural(tuned + final, what)}: for each method {numbers.plural(of.trials, 'setting')} tried with one "
-        f"tuning seed, and the chosen setting trained with {numbers.plural(len(of.seeds), 'seed')}"
+        f"{numbers.plural(tuned + final, what)}: for each method up to {numbers.plural(of.trials, 'setting')} tried "
+        f"with one tuning seed, and the chosen setting {with_seeds}"
     )
 
 

@@ -14,8 +14,11 @@ from imgid_audit.report.numbers import Unit, coordinate
 LEFT, TOP, WIDE, HIGH = 46.0, 10.0, 320.0, 262.0
 """The frame, in the drawing's own units."""
 
-LETTER, LINE, AWAY = 6.2, 11.0, 6.0
-"""Width of a digit and height of a line of a point's number, and its distance from the point."""
+LETTER, LINE, AWAY, APART = 7.7, 11.0, 6.0, 4.0
+"""Width of a digit and height of a line of a point's number, its distance from the point and from the next number."""
+
+RINGS = (0.0, 5.0, 10.0, 16.0, 23.0, 31.0, 40.0)
+"""How much farther from its point than usual a number may stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A drawn method: its place, the ends of its cross ('' where there is none), and where its number stands.
+    """A drawn method: its place, the ends of its cross, and where its number stands ('' for what there is not).
 
     `leader` is the end of a line from the point towards its number; `square` the corner of a baseline's mark.
     """
@@ -105,7 +108,7 @@ def pareto(candidates: Sequence[Candidate], units: tuple[Unit, Unit], better: tu
     centres = [(across(one.x), up(one.y)) for one in candidates]
     labels = _labels(centres, [one.mark for one in candidates])
     points = []
-    for one, (x, y), (label_x, label_y), front in zip(candidates, centres, labels, on_front, strict=True):
+    for one, (x, y), label, front in zip(candidates, centres, labels, on_front, strict=True):
         wide, high = one.x_interval, one.y_interval
         points.append(
             Point(
@@ -114,7 +117,8 @@ def pareto(candidates: Sequence[Candidate], units: tuple[Unit, Unit], better: tu
                 "" if wide is None else coordinate(across(wide.high)),
                 "" if high is None else coordinate(up(high.high)),
                 "" if high is None else coordinate(up(high.low)),
-                coordinate(label_x), coordinate(label_y), _leader((x, y), (label_x, label_y), one.mark),
+                *(("", "") if label is None else (coordinate(label[0]), coordinate(label[1]))),
+                _leader((x, y), label, one.mark),
                 (coordinate(x - 4), coordinate(y - 4)),
                 one.text, one.baseline, front,
             )
@@ -166,28 +170,54 @@ def _ticks(axis: Axis, start: float, length: float, down: float) -> tuple[Tick, 
 Box = tuple[float, float, float, float]
 
 
-def _labels(centres: Sequence[tuple[float, float]], marks: Sequence[str]) -> list[tuple[float, float]]:
-    """Where each number starts (its base line): beside its point, on no other point or number if there is room."""
-    taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in centres]
-    places = []
+def _labels(centres: Sequence[tuple[float, float]], marks: Sequence[str]) -> list[tuple[float, float] | None]:
+    """Where each number starts (its base line): as near to its point as it stands clear of all others.
+
+    No two numbers touch, none leaves the frame, and none covers a point while there is room elsewhere. None: the frame
+    is full, and the table alone has the number.
+    """
+    points: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in centres]
+    taken: list[Box] = []
+    places: list[tuple[float, float] | None] = []
     for (x, y), mark in zip(centres, marks, strict=True):
         wide = LETTER * len(mark)
-        tries = [_box(x, y, wide, across, up, far) for far in (0.0, 9.0, 18.0, 27.0) for across, up in SIDES]
-        inside = [box for box in tries if _within(box)]
+        around = [_box(x, y, wide, across, up, far) for far in RINGS for across, up in SIDES]
         others = [place for place in centres if place != (x, y)]
-        box = min(inside or tries, key=lambda b: _badness(b, (x, y), taken, others))
-        taken.append(box)
-        places.append((box[0], box[3] - 2))
+        box = _best(around, (x, y), taken, points, others) or _best(_everywhere(wide), (x, y), taken, points, others)
+        places.append(None if box is None else (box[0], box[3] - 2))
+        if box is not None:
+            taken.append((box[0] - APART, box[1] - 1, box[2] + APART, box[3] + 1))
     return places
 
 
-def _leader(point: tuple[float, float], label: tuple[float, float], mark: str) -> tuple[str, str] | None:
-    """Where a line from the point to its number ends; None where the number stands beside it."""
+def _best(
+    tries: Sequence[Box],
+    own: tuple[float, float],
+    taken: Sequence[Box],
+    points: Sequence[Box],
+    others: Sequence[tuple[float, float]],
+) -> Box | None:
+    """The best of the places within the frame and clear of the numbers there are; None where there is none."""
+    free = [box for box in tries if _within(box) and not any(_overlap(box, other) for other in taken)]
+    return min(free, key=lambda box: _badness(box, own, points, others), default=None)
+
+
+def _everywhere(wide: float) -> list[Box]:
+    """Places all over the frame, as wide as a number of that width."""
+    across = [LEFT + wide * i for i in range(int(WIDE / wide))]
+    up = [TOP + LINE * i for i in range(int(HIGH / LINE))]
+    return [(x, y, x + wide, y + LINE) for y in up for x in across]
+
+
+def _leader(point: tuple[float, float], label: tuple[float, float] | None, mark: str) -> tuple[str, str] | None:
+    """Where a line from the point to its number ends; None where the number stands beside it, or there is none."""
+    if label is None:
+        return None
     middle = (label[0] + LETTER * len(mark) / 2, label[1] + 2 - LINE / 2)
     away = dist(point, middle)
-    if away < 18:
+    if away < 16:
         return None
-    share = 1 - 8 / away
+    share = 1 - 7 / away
     return tuple(coordinate(a + share * (b - a)) for a, b in zip(point, middle, strict=True))  # type: ignore[return-value]
 
 
@@ -206,12 +236,12 @@ def _within(box: Box) -> bool:
     return box[0] >= LEFT and box[1] >= TOP and box[2] <= LEFT + WIDE and box[3] <= TOP + HIGH
 
 
-def _badness(box: Box, own: tuple[float, float], taken: Sequence[Box], others: Sequence[tuple[float, float]]) -> float:
-    """Area on points and numbers, much; nearer to another point than to its own, some; far away, little."""
+def _badness(box: Box, own: tuple[float, float], points: Sequence[Box], others: Sequence[tuple[float, float]]) -> float:
+    """Area on points, much; nearer to another point than to its own, some; far away, little."""
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
     near = dist(middle, own)
     stray = sum(max(0.0, near + 3 - dist(middle, other)) for other in others)
-    return 10 * sum(_overlap(box, other) for other in taken) + 3 * stray + near
+    return 10 * sum(_overlap(box, other) for other in points) + 3 * stray + near
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -9,6 +9,7 @@ from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Fact, StatusKind, Table
 from imgid_audit.report.compared import choices, drawn, wording
 from imgid_audit.report.compared import tables as made
+from imgid_audit.report.compared.costs import Cost, cost
 from imgid_audit.report.compared.drawn import TradeOff
 from imgid_audit.report.compared.view import View
 from imgid_audit.report.facts import Facts
@@ -16,6 +17,10 @@ from imgid_audit.report.section import Section
 
 MOST_NOTES = 40
 """Notes that are listed; the rest is counted."""
+
+
+OPEN_GROUPS = 5
+"""Methods whose groups are open on a page; the others unfold. On paper all are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,12 @@ class Mitigations:
     answer: Table
     trade_off: TradeOff | None
     groups: tuple[Table, ...]
+    groups_more: tuple[Table, ...]
+    groups_folded: str
     groups_note: str
     others: tuple[Table, ...]
     calibration: tuple[Table, ...]
-    cost: Table
+    cost: Cost
     needs: Table
     choices: tuple[Table, ...]
     winner: Chosen | None
@@ -66,11 +73,13 @@ def build(facts: Facts) -> Mitigations | None:
         declared=_declared(view),
         answer=made.answer(view),
         trade_off=drawn.trade_off(view),
-        groups=groups,
+        groups=groups[:OPEN_GROUPS],
+        groups_more=groups[OPEN_GROUPS:],
+        groups_folded=f"Groups under {numbers.plural(len(groups[OPEN_GROUPS:]), 'more method')}",
         groups_note=_groups_note(found) if groups else "",
         others=made.others(view),
         calibration=() if again is None else (again,),
-        cost=choices.cost(view),
+        cost=cost(view),
         needs=choices.needs(view),
         choices=tuple(table for table in (choices.chosen(view), choices.otherwise(view)) if table is not None),
         winner=_winner(view),
@@ -159,6 +168,8 @@ def _limits(view: View) -> tuple[str, ...]:
         said.insert(
             1, "All heads stand on one backbone, whose own seed was not varied: what another would give is open."
         )
+    if aside := wording.aside(of):
+        said.append(aside)
     recorded = [words.ended(f"{record.name}: {note}") for record in of.records for note in record.notes]
     told = [*said, *(words.statement(note) for note in of.notes), *recorded]
     more = len(told) - MOST_NOTES
