@@ -188,7 +188,7 @@ _add_step("run", "Do everything the config asks for; resume what was interrupted
 _add_step("train", "Train the model, where the config gives no weights.")
 _add_step("predict", "Predict every image; resume what was interrupted.")
 _add_step("evaluate", "Compute estimates, gaps and verdicts.")
-_add_step("compare", "Compare the mitigations that the config names; resume what was interrupted.")
+_add_step("compare", "Compare the mitigations that the config names; resume.")
 _add_step("report", "Write the report from the run's evaluation.")
 
 
@@ -267,7 +267,10 @@ def diff(
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)], as_json: AsJson = False
 ) -> None:
-    """List what is registered, with one line each; of mitigations also what each needs, and where it acts."""
+    """List what is registered, with one line each.
+
+    Of mitigations also where each acts, what it needs, its parameters and source.
+    """
     if kind is Kind.mitigations:
         from imgid_audit.cli.methods import show_mitigations
 

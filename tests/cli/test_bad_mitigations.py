@@ -158,6 +158,24 @@ REFUSED: dict[str, tuple[Change, dict[str, Any], dict[str, Any], tuple[str, ...]
         {},
         ("[mitigations > primary > ignore] unknown level 'nite' of device: did you mean 'night'?",),
     ),
+    "a gap of one group": (
+        unchanged,
+        {"primary": {"metric": "recall", "across": "device", "of": "gap", "ignore": ["night"]}},
+        {},
+        ("[mitigations > primary > ignore] leaves one group of device in the test rows, 'day', and a gap is be",),
+    ),
+    "a worst group of none": (
+        unchanged,
+        {"primary": {"metric": "recall", "across": "device", "ignore": ["day", "night"]}},
+        {},
+        ("[mitigations > primary > ignore] leaves no group of device in the test rows", "leave out fewer levels"),
+    ),
+    "the negative class as the primary one": (
+        unchanged,
+        {"primary": {"metric": "recall", "class": "left"}},
+        {},
+        ("[mitigations > primary > class] must be the positive class 'right' in ", "name that one, or leave `class`"),
+    ),
     "an unknown class of the primary": (
         unchanged,
         {"primary": {"metric": "recall", "class": "up"}},

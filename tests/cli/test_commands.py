@@ -18,8 +18,11 @@ from imgid_audit.cli import app
 from imgid_audit.config import load_config
 from imgid_audit.core.progress import SILENT
 
-COMMANDS = ("demo", "init", "check", "run", "train", "predict", "evaluate", "report", "gate", "history", "diff", "list")
-LATER = ("compare", "export", "verify")
+COMMANDS = (
+    "demo", "init", "check", "run", "train", "predict", "evaluate", "compare", "report", "gate", "history", "diff",
+    "list",
+)  # fmt: skip
+LATER = ("export", "verify")
 HEAVY = (
     "torch", "torchvision", "torchmetrics", "pandas", "matplotlib", "sklearn", "scipy", "numpy", "pydantic", "yaml",
     "weasyprint", "jinja2", "fairlearn", "imblearn", "pyarrow", "rich",
@@ -107,11 +110,37 @@ def test_lists_come_from_the_registries() -> None:
         "metrics": METRICS, "mitigations": MITIGATIONS, "checks": CHECKS, "sections": SECTIONS, "formats": FORMATS,
     }  # fmt: skip
     for kind, registry in registries.items():
-        lines = invoke("list", kind).stdout.splitlines()
+        lines = [line for line in invoke("list", kind).stdout.splitlines() if not line.startswith(" ")]
         assert [line.split()[0] for line in lines] == list(registry.names)
         assert all(len(line.split()) > 1 for line in lines)
         told = json.loads(invoke("list", kind, "--json").stdout)
         assert [entry["name"] for entry in told] == list(registry.names)
+
+
+def test_mitigations_say_where_they_act_what_they_need_and_how_they_are_set() -> None:
+    from imgid_audit.mitigations import MITIGATIONS
+
+    told = {entry["name"]: entry for entry in json.loads(invoke("list", "mitigations", "--json").stdout)}
+    dro = told["group_dro"]
+    assert (dro["acts_on"], dro["needs"]) == (["loss"], ["class labels", "group labels in training"])
+    eta = next(one for one in dro["parameters"] if one["name"] == "eta")
+    assert (eta["default"], eta["required"]) == (0.01, False)
+    assert told["smote"]["scopes"] == ["head"]
+    assert told["dfr"]["uses_adjust"]
+    assert told["group_thresholds"]["excludes"] == ["cost_matrix"]
+    assert told["augment"]["acts_on"] == ["augmentation"]
+    assert told["imblearn"]["acts_on"] is None, "the sampler decides"
+    assert [one["name"] for one in told["imblearn"]["parameters"] if one["required"]] == ["sampler"]
+    for method in MITIGATIONS:
+        entry = told[method.name]
+        assert entry["source"] == method.source
+        assert {one["name"] for one in entry["parameters"]} == {
+            field.alias or name for name, field in method.Params.model_fields.items()
+        }
+    lines = invoke("list", "mitigations").stdout
+    for said in ("acts on: loss; needs: class labels, group labels in training", "scope: head\n", "rows set aside",
+                 "; not with cost_matrix", "gamma (2.0)", "sampler (required)", "source: Lin et al."):  # fmt: skip
+        assert said in lines
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")

@@ -123,6 +123,18 @@ def test_the_audits_own_file_does_not_hold_it() -> None:
     assert document(compared) == document(replace(compared, comparison=None))
 
 
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    made, path = factory.comparison(), tmp_path / "comparison.json"
+    found = loaded(made)
+    for method in found["methods"]:
+        for key in ("uses_adjust", "tuned", "images_total", "rows_total"):
+            del method[key]
+    assert [error.message for error in VALIDATOR.iter_errors(found)] == []
+    path.write_text(json.dumps(found))
+    for one, old in zip(made.records, read_comparison(path).records, strict=True):
+        assert old == replace(one, uses_adjust=False, tuned=(), images_total=0, rows_total=0)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

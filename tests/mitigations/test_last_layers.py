@@ -76,6 +76,23 @@ def test_tau_is_found_on_val() -> None:
     refit("tau_norm", bare, tau=0.5)
 
 
+def test_refits_tell_what_they_chose_and_how_many_rows_they_saw() -> None:
+    found = refit("tau_norm")
+    assert found.rows_seen == 21 * 90
+    chosen = found.tuned["tau_norm.tau"]
+    assert found.weight.tobytes() == refit("tau_norm", tau=chosen).weight.tobytes()
+    given = refit("tau_norm", tau=0.5)
+    assert (given.rows_seen, dict(given.tuned)) == (0, {})
+    assert refit("crt", epochs=7).rows_seen == 7 * 280
+    # of 60, 40 and 30 rows each refit draws 30 of a class; a strength is tried on 15 of each, judged on the other 65
+    one = refit("dfr", refits=4, c=[0.3], min_rows=1)
+    assert (one.rows_seen, dict(one.tuned)) == (4 * 90, {})
+    several = refit("dfr", refits=4, c=[0.3, 0.1], min_rows=1)
+    assert several.rows_seen == 4 * 90 + 2 * (45 + 65)
+    c = several.tuned["dfr.c"]
+    assert several.weight.tobytes() == refit("dfr", refits=4, c=[c], min_rows=1).weight.tobytes()
+
+
 def test_posthoc_adjustment_moves_the_bias_alone() -> None:
     head = refit("logit_adjustment", mode="posthoc", tau=1.5)
     assert head.weight is HEAD.weight

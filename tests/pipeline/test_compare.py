@@ -68,6 +68,38 @@ def test_every_method_has_its_seeds_its_trials_and_one_verdict(world: Path, fini
     assert finished.exit_code == 0
 
 
+def test_records_tell_totals_and_what_a_method_chose_by_itself(world: Path, finished: pipeline.Outcome) -> None:
+    found = {one["name"]: one for one in compared(world / "run")["methods"]}
+    base, norm = found["baseline"], found["tau_norm"]
+    assert base["images_total"] == base["images_seen"] > 0, "embedded once, whatever is trained on the embeddings"
+    assert base["rows_total"] == base["rows_seen"] * (3 + 3)
+    assert (base["tuned"], base["uses_adjust"]) == ([], False)
+    assert norm["rows_seen"] - base["rows_seen"] == 21 * compared(world / "run")["rows"]["val"]
+    assert len(norm["tuned"]) == 3
+    assert all(0 <= one["tau_norm.tau"] <= 1 for one in norm["tuned"])
+
+
+def test_rows_set_aside_are_told_of_methods_that_learn_from_them(world: Path, tmp_path: Path) -> None:
+    """By fitting a layer, or a decision; a decision that is not fitted learns nothing."""
+    costs = {"left": {"right": 1}, "right": {"left": 2}}
+    named = ["dfr", "group_thresholds", {"name": "cost_matrix", "params": {"costs": costs}}]
+    block = {"seeds": 2, "trials": 1, "methods": named, "primary": {"metric": "accuracy"}, "head": {"epochs": 2}}
+    table = (world / "metadata.csv").read_text()
+    told = []
+    for aside in (0.2, 0):
+        folder = tmp_path / str(aside)
+        folder.mkdir()
+        write_tiny(folder, rows=200)
+        assert (folder / "metadata.csv").read_text() == table
+        data = tiny_config()["data"]
+        data = {**data, "split": {**data["split"], **({"adjust": aside} if aside else {})}}
+        methods = named if aside else named[1:]
+        pipeline.compare(config_in(folder, {**block, "methods": methods}, data=data), out=folder / "run")
+        told.append({one["name"]: one["uses_adjust"] for one in compared(folder / "run")["methods"]})
+    assert told[0] == {"baseline": False, "dfr": True, "group_thresholds": True, "cost_matrix": False}
+    assert told[1] == {"baseline": False, "group_thresholds": False, "cost_matrix": False}
+
+
 def test_means_are_those_of_the_seeds(world: Path, finished: pipeline.Outcome) -> None:
     found = compared(world / "run")
     for where in ({}, {"device": "day"}, {"device": "night"}):

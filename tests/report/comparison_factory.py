@@ -45,6 +45,7 @@ class Planted:
     shifts_prior: bool = False
     calibration: tuple[float, float] = (0.0, 0.0)
     reason: str = ""
+    uses_adjust: bool = False
     parameters: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -66,7 +67,7 @@ METHODS = (
     Planted("group_dro", ("loss",), (LABELS, TRAIN, VAL), "Sagawa et al. (2020)", (-0.061, -0.02, 0.008), -0.036,
             (0.6, 1.0), levelling_down=True, parameters={"group_dro.eta": 0.01, "group_dro.weight_decay": 0.1}),
     Planted("dfr", ("head",), (LABELS, TRAIN, VAL), "Kirichenko et al. (2023)", (-0.006, 0.01, 0.052), 0.019,
-            (0.03, 0.21), parameters={"dfr.refits": 20}),
+            (0.03, 0.21), uses_adjust=True, parameters={"dfr.refits": 20}),
     Planted("group_thresholds", ("decision",), (LABELS, VAL, USE), "Hardt et al. (2016), fairlearn",
             (-0.02, 0.001, 0.021), -0.004, (0.3, 1.0), parameters={"group_thresholds.constraint": "equalized_odds"}),
     Planted("smote", ("embeddings",), (LABELS,), "Chawla et al. (2002), imbalanced-learn",
@@ -177,6 +178,10 @@ def _record(plan: Plan, method: Planted) -> MethodRecord:
         val=tuple(0.8 + 0.01 * s for s in range(len(plan.seeds))),
         images_seen=1519,
         rows_seen=1519 * 50 if place != 2 else 420 * 50,
+        images_total=1519,
+        rows_total=(1519 * 50 if place != 2 else 420 * 50) * (len(trials) + len(plan.seeds)),
+        tuned=tuple({f"{method.name}.c": 0.1 if s % 2 else 0.3} for s in plan.seeds) if method.uses_adjust else (),
+        uses_adjust=method.uses_adjust,
         shifts_prior=method.shifts_prior,
         notes=("mildly surprising",) if place == 7 else (),
     )

@@ -129,7 +129,10 @@ def test_other_changes_have_intervals_and_no_verdicts() -> None:
 
 
 def test_groups_are_drawn_before_and_after_along_one_axis() -> None:
-    tables = payload(made.comparison()).groups
+    found = payload(made.comparison())
+    assert len(found.groups) == 5, "the others unfold"
+    tables = (*found.groups, *found.groups_more)
+    assert plain(found.groups_folded) == "Groups under 3 more methods"
     assert [table.heading for table in tables] == [m.name for m in made.METHODS[1:] if not m.reason]
     assert len({table.columns[-1].axis for table in tables}) == 1
     rows = tables[0].rows
@@ -152,21 +155,102 @@ def test_of_many_groups_the_worst_are_drawn_and_the_others_counted() -> None:
 
 def test_cost_is_in_images_and_rows_and_never_in_seconds() -> None:
     comparison = made.comparison()
-    rows = cells(payload(comparison).cost)
-    assert rows["undersample"][0] == "1 519"
-    assert rows["undersample"][2] == "21 000"
-    bars = {row[0].text: (row[2].bar, row[4].bar) for row in payload(comparison).cost.rows}
-    assert bars["baseline"] == ("100%", "100%")
-    assert float(bars["undersample"][1][:-1]) == pytest.approx(100 * 21000 / 75950, abs=0.01)
+    found = payload(comparison).cost
+    assert "1 519 images through the network." in plain(found.said), "what is the same for all is said once"
+    (table,) = found.tables
+    assert [column.title for column in table.columns] == ["Method", "One head", "", "All trials and seeds", ""]
+    rows = cells(table)
+    assert rows["undersample"][0] == "21 000"
+    assert rows["undersample"][2] == "168 000"
+    bars = {row[0].text: (row[2].bar, row[4].bar) for row in table.rows}
+    assert bars["oversample"] == ("100%", "100%")
+    assert float(bars["undersample"][0][:-1]) == pytest.approx(100 * 21000 / 75950, abs=0.01)
+    assert float(bars["undersample"][1][:-1]) == pytest.approx(100 * 168000 / (75950 * 8), abs=0.01)
     slower = replace(comparison, records=tuple(replace(r, seconds=r.seconds * 7) for r in comparison.records))
     assert payload(slower) == payload(comparison)
+
+
+def test_cost_of_whole_networks_has_a_dash_where_no_head_was_refitted() -> None:
+    comparison = made.comparison(made.Plan(scope="full"))
+    records = tuple(
+        replace(r, images_seen=1519 * (2 if r.name == "focal" else 1), images_total=8 * 1519,
+                rows_seen=900 if r.name == "dfr" else 0, rows_total=0)
+        for r in comparison.records
+    )  # fmt: skip
+    found = payload(replace(comparison, records=records)).cost
+    assert "12 152 images through the network for all trials and seeds" in plain(found.said)
+    assert "counts as if it were alone" in found.said
+    images, rows = found.tables
+    assert [cells(images)[name][0] for name in ("baseline", "focal")] == ["1 519", "3 038"]
+    assert {name: row[0] for name, row in cells(rows).items() if row[0] != "–"} == {"dfr": "900"}
+
+
+def test_a_comparison_without_totals_is_shown_without_them() -> None:
+    comparison = made.comparison()
+    old = tuple(replace(r, images_total=0, rows_total=0, tuned=(), uses_adjust=False) for r in comparison.records)
+    found = payload(replace(comparison, records=old))
+    (table,) = found.cost.tables
+    assert [column.title for column in table.columns] == ["Method", "One head", ""]
+    assert "†" not in " ".join(found.answer.notes)
+
+
+def test_who_learnt_from_rows_set_aside_is_marked_and_told_everywhere() -> None:
+    comparison = made.comparison()
+    found = payload(comparison)
+    assert {row[0].text for row in found.answer.rows if row[0].mark} == {"dfr"}
+    (note,) = [note for note in found.answer.notes if note.startswith("†")]
+    assert "dfr learnt from 160 further labelled rows, set aside from training" in plain(note)
+    assert any("dfr learnt from 160 further" in plain(line) for line in found.limits)
+    assert {name for name, row in cells(found.needs).items() if row[-1] == "yes"} == {"dfr"}
+    assert any("dfr learnt from 160 further" in plain(line) for line in comparison_lines(comparison))
+    hidden = payload(replace(comparison, rows={}))
+    assert any("dfr learnt from further labelled rows" in note for note in hidden.answer.notes)
+
+
+def test_values_that_a_method_chose_are_told_by_seed() -> None:
+    comparison = made.comparison()
+    details = {row[0].text: row[1].detail for row in payload(comparison).choices[0].rows}
+    assert details["dfr"] == "Chosen by the method itself, for each seed: c 0.3, 0.1, 0.3, 0.1, 0.3"
+    assert details["focal"] == ""
+
+    def told(*values: float) -> str:
+        record = replace(comparison.record("dfr"), tuned=tuple({"dfr.c": value} for value in values))
+        return wording.tuned(record).rpartition(": ")[2]
+
+    assert told(0.1, 0.1) == "c 0.1 each time"
+    assert told(*(0.1 * i for i in range(1, 8))) == "c from 0.1 to 0.7"
+    alone = replace(comparison.record("dfr"), tuned=({"dfr.tau": 0.5},))
+    assert wording.setting(alone, {"dfr.tau": None, "dfr.refits": 20, "lr": 0.1}) == "refits 20, lr 0.1"
+
+
+def test_how_many_settings_were_tried_and_why_fewer() -> None:
+    comparison = made.comparison()
+    trained = {fact.term: fact.text for fact in payload(comparison).declared}["Trained"]
+    assert "for each method up to 3 settings tried with one tuning seed" in plain(trained)
+    anew = replace(comparison.record("dfr"), trials=(), parameters={"dfr.refits": 20}, chosen=None)
+    records = tuple(anew if r.name == "dfr" else r for r in comparison.records)
+    chosen = payload(replace(comparison, records=records)).choices[0]
+    assert cells(chosen)["dfr"][1] == "as given"
+    assert "Fewer: dfr, where the last layer is fitted anew" in chosen.notes[0]
+    assert "Fewer: baseline, balanced_softmax, group_thresholds, for there are no more." in chosen.notes[0]
+
+
+def test_one_trial_is_none() -> None:
+    comparison = made.comparison()
+    records = tuple(replace(r, trials=(), chosen=None, chosen_by_average=None) for r in comparison.records)
+    found = payload(replace(comparison, records=records, trials=1))
+    trained = {fact.term: fact.text for fact in found.declared}["Trained"]
+    assert plain(trained) == "45 heads: every method as given, nothing tried, trained with 5 seeds"
+    assert found.choices[0].caption.startswith("As given, nothing tried")
+    assert {row[1].partition("|")[0] for row in cells(found.choices[0]).values()} == {"as given"}
+    assert found.choices[0].notes == ()
 
 
 def test_who_needs_what_and_the_warning() -> None:
     table = payload(made.comparison()).needs
     rows = cells(table)
-    assert rows["dfr"] == ["head", "yes", "yes", "yes", "–"]
-    assert rows["group_thresholds"] == ["decision", "yes", "–", "yes", "yes"]
+    assert rows["dfr"] == ["head", "yes", "yes", "yes", "–", "yes"]
+    assert rows["group_thresholds"] == ["decision", "yes", "–", "yes", "yes", "–"]
     assert any("unlawful" in note for note in table.notes)
     without = made.comparison(made.Plan(methods=made.METHODS[:8]))
     assert not any("unlawful" in note for note in payload(without).needs.notes)
@@ -183,10 +267,13 @@ def test_calibration_of_prior_shifters_before_and_after() -> None:
 def test_what_was_picked_on_test_is_called_not_usable() -> None:
     chosen, otherwise = payload(made.comparison()).choices
     assert otherwise.columns[-1].title == "Best on test: not usable"
-    assert "it is no result" in otherwise.notes[0]
+    assert "it is no result" in otherwise.notes[-1]
     assert cells(chosen)["focal"] == ["gamma 2, lr 0.001, weight_decay 0.0001", "3, 1 failed", "82.0 %"]
     assert cells(otherwise)["oversample"][1].startswith("+0.4 points")
-    assert cells(otherwise)["undersample"][1] == "same setting"
+    assert cells(otherwise)["undersample"][1].startswith("+0.4 points"), "epochs are picked otherwise too"
+    gone = replace(made.comparison(), changes=tuple(c for c in made.comparison().changes if c.method != "focal"))
+    assert cells(payload(gone).choices[1])["focal"][1] == "not trained"
+    assert cells(otherwise)["baseline"][:2] == ["–", "–"]
 
 
 def test_the_winner_and_how_to_audit_it() -> None:

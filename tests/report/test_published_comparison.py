@@ -48,6 +48,8 @@ def other_numbers(found: Comparison) -> Comparison:
     records = tuple(
         replace(
             r, val=tuple(0.123 for _ in r.val), notes=("4 rows",), chosen_by_test=0 if r.trials else None,
+            rows_seen=77 if r.uses_adjust else r.rows_seen, rows_total=88 if r.uses_adjust else r.rows_total,
+            tuned=tuple(dict.fromkeys(one, 0.7) for one in r.tuned),
             trials=tuple(replace(t, val=0.5, average=0.4, test=0.3) for t in r.trials), seconds=r.seconds + 1,
         )
         for r in found.records
@@ -88,6 +90,9 @@ def test_verdicts_settings_and_costs_stay_and_it_is_said_what_is_gone(hiding: Pr
                for c in found.comparison.changes)  # fmt: skip
     assert found.comparison.estimates == ()
     assert found.comparison.records[2].rows_seen == 420 * 50
+    aside = found.comparison.record("dfr")
+    assert aside.uses_adjust
+    assert (aside.rows_seen, aside.rows_total, aside.tuned) == (0, 0, ()), "as large as the smallest stratum set aside"
     assert (found.comparison.rows == {}) == ("" in hiding.suppressed)
     page = render_html(build(found, epoch=factory.EPOCH)).decode()
     assert "1\xa0method helps: oversample" in page

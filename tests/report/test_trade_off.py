@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from imgid_audit.core.result import Interval, Undefined
 from imgid_audit.report.figures.axis import axis_over
-from imgid_audit.report.figures.dumbbell import dumbbell
+from imgid_audit.report.figures.dumbbell import dumbbell, inward
 from imgid_audit.report.figures.pareto import HIGH, LEFT, TOP, WIDE, Candidate, front_of, pareto, staircase
 from tests.report import comparison_factory as made
 from tests.report import factory
@@ -68,6 +69,65 @@ def test_everything_stands_within_the_frame(
         assert float(one[1].x) <= float(other[1].x)
     assert [p.on_front for p in drawn.points] == list(front_of(found, better))
     assert len(drawn.x_ticks) <= 8
+
+
+close = st.integers(0, 4).map(lambda i: 0.9 + i / 1000)
+crowds = st.lists(st.tuples(share | close, share | close), min_size=1, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(crowds)
+def test_no_two_numbers_touch_and_none_leaves_the_frame(found: list[tuple[float, float]]) -> None:
+    drawn = pareto([Candidate(str(i), x, y, None, None, "") for i, (x, y) in enumerate(found)], ("percent", "percent"),
+                   (1, 1))  # fmt: skip
+    assert drawn is not None
+    boxes = []
+    for point in drawn.points:
+        assert point.label_x, "there is room for forty"
+        left, base = float(point.label_x), float(point.label_y)
+        boxes.append((left, base - 8, left + 7.6 * len(point.mark), base))  # bold digits of 11 units
+    for left, top, right, bottom in boxes:
+        assert LEFT - 0.01 <= left <= right <= LEFT + WIDE + 0.01
+        assert TOP - 0.01 <= top <= bottom <= TOP + HIGH + 0.01
+    for i, one in enumerate(boxes):
+        for other in boxes[:i]:
+            across = min(one[2], other[2]) - max(one[0], other[0])
+            up = min(one[3], other[3]) - max(one[1], other[1])
+            assert across <= -2 or up <= 0, "side by side two numbers would read as one"
+
+
+def test_a_number_that_stands_away_has_a_line_to_its_point() -> None:
+    heap = [(0.9 + i / 5000, 0.9) for i in range(9)] + [(0.1, 0.1)]
+    drawn = pareto(
+        [Candidate(str(i), x, y, None, None, "") for i, (x, y) in enumerate(heap)], ("percent", "percent"), (1, 1)
+    )
+    assert drawn is not None
+    assert any(point.leader for point in drawn.points)
+    for point in drawn.points:
+        away = abs(float(point.label_x) - float(point.x)) + abs(float(point.label_y) - float(point.y))
+        assert point.leader is not None or away < 25
+
+
+def test_a_front_of_one_point_is_no_line_and_nothing_speaks_of_one() -> None:
+    from imgid_audit.export.html_page import render_html
+    from imgid_audit.report import build
+
+    with_line = made.compared()
+    methods = (made.METHODS[0], replace(made.METHODS[1], overall=0.05))
+    without = made.compared(plan=made.Plan(methods=methods))
+    texts = [render_html(build(one, epoch=factory.EPOCH)).decode() for one in (with_line, without)]
+    assert ["(dashed)" in text for text in texts] == [True, False]
+    assert ['class="front"' in text for text in texts] == [True, False]
+
+
+@pytest.mark.parametrize("high", [0.81, 0.97, 1.0])
+def test_labels_of_a_dumbbells_axis_stay_within_a_narrow_column(high: float) -> None:
+    axis = inward(axis_over([0.7], [high], None))
+    for tick in axis.ticks:
+        at, wide = float(tick.x[:-1]) * 96 / 100, 6.2 * len(tick.label)
+        left = {"start": at, "middle": at - wide / 2, "end": at - wide}[tick.anchor]
+        assert left >= -0.5
+        assert left + wide <= 96.5
 
 
 def test_numbers_of_points_that_stand_apart_stand_at_their_own() -> None:

@@ -341,6 +341,26 @@ def test_the_layer_that_predicts_is_the_finished_one() -> None:
     assert judged.val["declared"] < 0.3
 
 
+def test_rows_of_refits_count_once_each_and_their_choices_are_kept() -> None:
+    given, plan = task(), Plan(epochs=3)
+
+    def fitting(task: HeadTask, head: LinearHead, _seed: int) -> LinearHead:
+        assert (head.rows_seen, dict(head.tuned)) == (0, {}), "what was seen before is not this refit's"
+        return LinearHead(2 * head.weight, head.bias, 100, {"one.c": 0.3})
+
+    def unchanged(task: HeadTask, head: LinearHead, _seed: int) -> LinearHead:
+        return head
+
+    def choosing(task: HeadTask, head: LinearHead, _seed: int) -> LinearHead:
+        return LinearHead(head.weight, head.bias, 11, {"two.tau": 0.5})
+
+    plain = run(given, Treatment(), plan)
+    found = run(given, Treatment(refits=(fitting, unchanged, choosing)), plan)
+    assert found.rows_seen == plain.rows_seen + 111
+    assert found.tuned == {name: {"one.c": 0.3, "two.tau": 0.5} for name in ("declared", "average")}
+    assert plain.tuned == {"declared": {}, "average": {}}
+
+
 def test_refits_are_applied_in_order_to_each_selected_head_in_raw_space() -> None:
     given, seen = task(), []
 

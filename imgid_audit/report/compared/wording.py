@@ -171,11 +171,15 @@ def tuned(record: MethodRecord) -> str:
 
 
 def _by_seed(values: Sequence[float]) -> str:
-    if len(set(values)) == 1:
-        return f"{numbers.setting(values[0])}{' each time' if len(values) > 1 else ''}"
-    if len(values) <= NAMED:
-        return ", ".join(numbers.setting(value) for value in values)
-    return f"from {numbers.setting(min(values))} to {numbers.setting(max(values))}"
+    low, high = _found(min(values)), _found(max(values))
+    if low == high:
+        return f"{low}{' each time' if len(values) > 1 else ''}"
+    return ", ".join(_found(value) for value in values) if len(values) <= NAMED else f"from {low} to {high}"
+
+
+def _found(value: float) -> str:
+    """Without the last digits of a grid: 0.35, not 0.35000000000000003."""
+    return numbers.setting(float(f"{value:.6g}"))
 
 
 def starts_over(record: MethodRecord) -> bool:
