@@ -7,35 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.comparison.series import RowShares, Series
+from imgid_audit.comparison.series import Series
 from imgid_audit.core.result import Interval, Undefined
 from imgid_audit.metrics import METRICS
 from imgid_audit.metrics.base import Bools
 from imgid_audit.stats.methods import CHANGE_OVER_SEEDS, MEAN_OVER_SEEDS, method
-from imgid_audit.stats.seeds import OverSeeds, RowSampling, estimate_limits, over_seeds, row_sampling
+from imgid_audit.stats.seeds import OverSeeds, estimate_limits, over_seeds, row_sampling
 
 Codes = NDArray[np.int32]
 
 
 def change(first: Series, second: Series, subject: Codes | None) -> OverSeeds:
     """second - first, mean over seeds, of two series that are defined for every seed."""
-    rows = _rows(first.shares, second.shares, subject)
-    apart = None
-    if first.apart is not None and second.apart is not None:
-        apart = second.apart.values - first.apart.values
-        rows = mixed(rows, _rows(first.apart.shares, second.apart.shares, subject))
-    return over_seeds(second.values - first.values, rows, apart)
-
-
-def mixed(one, two):
-    import os
-    k = float(os.environ.get("MIX", "0.5"))
-    f = lambda n: (1 - k) * getattr(one, n) + k * getattr(two, n)
-    return RowSampling(f("variance"), f("interaction"), f("unseen"), one.units, f("freedom"))
-
-
-def _rows(before: RowShares, after: RowShares, subject: Codes | None) -> RowSampling:
-    return row_sampling(
+    before, after = first.shares, second.shares
+    rows = row_sampling(
         after.of - before.of,
         before.counted | after.counted,
         _moved(before.answers, after.answers),
@@ -43,6 +28,8 @@ def _rows(before: RowShares, after: RowShares, subject: Codes | None) -> RowSamp
         max(before.flip, after.flip),
         before.weight + after.weight,
     )
+    apart = None if first.apart is None or second.apart is None else second.apart - first.apart
+    return over_seeds(second.values - first.values, rows, apart)
 
 
 def undefined_change(first: Series, second: Series, seeds: Sequence[int]) -> Undefined | None:

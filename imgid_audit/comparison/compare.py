@@ -29,6 +29,7 @@ from imgid_audit.core.slices import Breakdown
 from imgid_audit.evaluation.breakdowns import breakdown
 from imgid_audit.metrics import METRICS
 from imgid_audit.stats.hypotheses import holm
+from imgid_audit.stats.seeds import OverSeeds
 
 Changes = dict[Key, MethodChange]
 
@@ -39,10 +40,11 @@ def compare_methods(baseline: MethodRuns, methods: Sequence[MethodRuns], spec: C
     Quantities of one network are computed first (the worst group is that network's own), then averaged over
     seeds. Exactly one change of each method has a verdict: the primary quantity, where the networks were
     selected as declared; its p-values are adjusted over those methods (Holm 1979), of which one whose change
-    is undefined counts with p = 1. Groups and classes that the baseline leaves without enough rows, or that
-    are ignored, stay out of the worst and the gap of every method. Pure: the same arguments give the same
-    result. Raises ValueError for rows or seeds that are not those of the baseline, `InputError` for an unknown
-    attribute or a class that the primary metric has not.
+    is undefined counts with p = 1. Where levels are picked, Holm adjusts the p-values of the changes alone, and
+    an adjusted one is never below that with picks on other rows. Groups and classes that the baseline leaves
+    without enough rows, or that are ignored, stay out of the worst and the gap of every method. Pure: the same
+    arguments give the same result. Raises ValueError for rows or seeds that are not those of the baseline,
+    `InputError` for an unknown attribute or a class that the primary metric has not.
     """
     for method in (baseline, *methods):
         check_same_rows(baseline, method)
@@ -51,7 +53,7 @@ def compare_methods(baseline: MethodRuns, methods: Sequence[MethodRuns], spec: C
     shape = frame(base, spec, *_breakdowns(baseline.decisions[0], spec))
     before = quantities(base, _recalibrated(baseline, spec), shape)
     estimates = list(_estimates(baseline, before, spec))
-    changes: list[Changes] = []
+    changes: list[tuple[Changes, float | None]] = []
     for method in methods:
         after = quantities(networks(method, spec), _recalibrated(method, spec), shape)
         estimates += _estimates(method, after, spec)
@@ -139,18 +141,27 @@ def _seed_estimate(
     )  # fmt: skip
 
 
-def _changes(runs: MethodRuns, before: Mapping[Key, Series], after: Mapping[Key, Series], shape: Frame) -> Changes:
-    """Every quantity's change; recalibrated scores are compared with the baseline's, recalibrated too if they are."""
+def _changes(
+    runs: MethodRuns, before: Mapping[Key, Series], after: Mapping[Key, Series], shape: Frame
+) -> tuple[Changes, float | None]:
+    """Every quantity's change, and the p-value alone of the primary one's where it is judged and defined.
+
+    Recalibrated scores are compared with the baseline's, recalibrated too if they are.
+    """
     found: Changes = {}
+    alone = None
     for key, series in after.items():
         against = before.get(key) or before[*key[:-1], False]
-        found[key] = _change(runs, against, series, key == primary_key(shape), key[-1], shape)
-    return found
+        told, over = _change(runs, against, series, key[-1], shape)
+        if key == primary_key(shape) and over is not None and runs.selected == "declared":
+            told, alone = replace(told, p_value=over.p_value()), over.p_alone()
+        found[key] = told
+    return found, alone
 
 
 def _change(
-    runs: MethodRuns, first: Series, second: Series, primary: bool, recalibrated: bool, shape: Frame
-) -> MethodChange:
+    runs: MethodRuns, first: Series, second: Series, recalibrated: bool, shape: Frame
+) -> tuple[MethodChange, OverSeeds | None]:
     level, subject = shape.spec.intervals.level, runs.decisions[0].subject
     a = first.usual if first.quantity != "gap" else None
     told = MethodChange(
@@ -159,16 +170,11 @@ def _change(
     )  # fmt: skip
     undefined = undefined_change(first, second, runs.seeds)
     if undefined is not None:
-        return replace(told, value=undefined)
+        return replace(told, value=undefined), None
     found = change(first, second, None if subject is None else subject.codes)
-    return replace(
-        told,
-        value=found.value,
-        interval=change_interval(found, second, level, subject is not None),
-        p_value=found.p_value() if primary and runs.selected == "declared" else None,
-        seed_error=found.seed_error,
-        test_error=found.test_error,
-    )
+    interval = change_interval(found, second, level, subject is not None)
+    told = replace(told, value=found.value, interval=interval, seed_error=found.seed_error, test_error=found.test_error)
+    return told, found
 
 
 def _mean(series: Series, seeds: Sequence[int]) -> float | Undefined:
@@ -176,17 +182,18 @@ def _mean(series: Series, seeds: Sequence[int]) -> float | Undefined:
     return float(series.values.mean()) if undefined is None else undefined
 
 
-def _judged(declared: Sequence[bool], changes: Sequence[Changes], shape: Frame) -> list[Changes]:
+def _judged(declared: Sequence[bool], changes: Sequence[tuple[Changes, float | None]], shape: Frame) -> list[Changes]:
     """The same changes, with the primary one of each declared method adjusted over them and judged."""
     key, alpha = primary_key(shape), 1 - shape.spec.intervals.level
     # a method that ran is one of the family, also where its change is undefined
     family = [i for i in range(len(changes)) if declared[i]]
-    p = [1.0 if (found := changes[i][key].p_value) is None else found for i in family]
+    p = [1.0 if (alone := changes[i][1]) is None else alone for i in family]
     adjusted = dict(zip(family, holm(np.array(p, dtype=np.float64)).tolist(), strict=True))
     out = []
-    for i, one in enumerate(changes):
+    for i, (one, _) in enumerate(changes):
         if declared[i]:
-            of = None if one[key].p_value is None else adjusted[i]
+            p_value = one[key].p_value
+            of = None if p_value is None else max(adjusted[i], p_value)
             told = replace(one[key], p_adjusted=of, verdict=_verdict(one[key].value, of, alpha, shape.spec.primary))
             one = {**one, key: told}
         out.append(one)

@@ -90,19 +90,15 @@ def in_halves(value: Floats, defined: Bools, whole: Floats) -> Floats:
     return np.where(defined.reshape(2, -1).all(axis=0), halves, whole)
 
 
-def picked_apart(halves: Floats, terms: Iterable[tuple[float, int]], used: Bools) -> tuple[float, Floats]:
-    """What levels that one half picks are worth in the other, mean over halvings, and how often each is picked.
+def picked_apart(halves: Floats, terms: Iterable[tuple[float, int]], used: Bools) -> float:
+    """Mean over halvings of what levels that one half picks are worth in the other.
 
     - `halves` (halvings, 2, levels): values; `used` (levels,): levels that may be picked
     - `terms`: the sign of each, and whether it is of the smallest level (1) or of the largest (-1)
-
-    The frequencies (levels,) are signed, and of all picks.
     """
     there = used & np.isfinite(halves).all(axis=1, keepdims=True)
-    total, often = 0.0, np.zeros(halves.shape[2])
+    total = np.zeros(halves.shape[:2])
     for sign, smallest in terms:
         picks = np.argmin(np.where(there, smallest * halves, np.inf), axis=2)
-        values = np.take_along_axis(halves[:, ::-1], picks[..., None], axis=2)
-        total += sign * float(values.mean())
-        often += sign * np.bincount(picks.ravel(), minlength=len(often)) / picks.size
-    return total, often
+        total += sign * np.take_along_axis(halves[:, ::-1], picks[..., None], axis=2)[..., 0]
+    return float(total.mean())

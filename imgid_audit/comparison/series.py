@@ -46,14 +46,6 @@ class RowShares:
     weight: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Apart:
-    """Values (seeds,) whose levels were picked on other rows, and how rows make them."""
-
-    values: Floats
-    shares: RowShares
-
-
 @dataclass(frozen=True, eq=False)
 class Series:
     """One quantity of a method, one value a seed.
@@ -107,34 +99,27 @@ class Series:
     @cached_property
     def shares(self) -> RowShares:
         """Of a series that is defined for every seed; kept, for the baseline's are read by every method."""
-        return _row_shares(self.levels, self.terms)
+        rows, answers, flips = [], [], []
+        weight = np.zeros(len(self.levels[0].shares(self.terms[0][0][1]).of))
+        counted: Bools | None = None
+        for levels, terms in zip(self.levels, self.terms, strict=True):
+            parts = [(sign, levels.shares(a)) for sign, a in terms]
+            rows.append(np.sum([sign * part.of for sign, part in parts], axis=0))
+            for (_, part), (_, a) in zip(parts, terms, strict=True):
+                counted = part.counted if counted is None else counted | part.counted
+                weight += levels.flip[a] * part.counted / len(self.levels)
+            answers.append(parts[0][1].answers)
+            flips.append(np.sqrt(sum(float(levels.flip[a]) ** 2 for _, a in terms)))
+        assert counted is not None
+        return RowShares(np.stack(rows), counted, tuple(answers), float(max(flips)), weight)
 
     @cached_property
-    def apart(self) -> Apart | None:
-        """The same with levels picked on one half of the rows and measured on the other; None without a pick."""
+    def apart(self) -> Floats | None:
+        """Values (seeds,) with levels picked on one half of the rows and measured on the other; None without a pick."""
         pick = self.pick
         if pick is None:
             return None
-        found = [picked_apart(one.halved(pick.halves), pick.terms, pick.used) for one in self.levels]
-        terms = [tuple((float(each[a]), int(a)) for a in np.flatnonzero(each)) for _, each in found]
-        return Apart(np.array([value for value, _ in found]), _row_shares(self.levels, terms))
-
-
-def _row_shares(levels: Sequence[Levels], terms: Sequence[Terms]) -> RowShares:
-    rows, answers, flips = [], [], []
-    n = len(levels[0].shares(0).of)
-    counted, weight = np.zeros(n, dtype=bool), np.zeros(n)
-    for each, of in zip(levels, terms, strict=True):
-        share = np.zeros(n)
-        for sign, a in of:
-            part = each.shares(a)
-            share += sign * part.of
-            counted |= part.counted
-            weight += abs(sign) * each.flip[a] * part.counted / len(levels)
-        rows.append(share)
-        answers.append(each.shares(0).answers)
-        flips.append(np.sqrt(sum((sign * float(each.flip[a])) ** 2 for sign, a in of)))
-    return RowShares(np.stack(rows), counted, tuple(answers), float(max(flips)), weight)
+        return np.array([picked_apart(one.halved(pick.halves), pick.terms, pick.used) for one in self.levels])
 
 
 def single(quantity: Quantity, levels: Sequence[Levels], a: int) -> Series:

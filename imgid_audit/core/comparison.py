@@ -66,7 +66,9 @@ class MethodChange:
     - `value`: mean over seeds of method - baseline, in the metric's own unit; `before`, `after` the two means
     - `interval` combines `seed_error` (standard error from the scatter of seeds) and `test_error` (from
       the sampling of test rows, by subject); both in the unit of `value`
-    - `p_value` that the change is 0, by the same combination; `p_adjusted` (Holm over the methods) and
+    - of the worst and the gap `interval` and `p_value` also hold for levels that are picked on other rows
+    - `p_value` that the change is 0, by the same combination; `p_adjusted` (Holm over the methods, of the
+      change alone; never below `p_value`) and
       `verdict` for the primary quantity alone
     - `slice`: of a group; for the worst group the baseline's (most often); else TOTAL
     - `levelling_down`: the gap closed only because the best group lost

@@ -8,7 +8,7 @@ Sankhya 22:357). Welch and Satterthwaite's one quantile for the summed variance 
 eight methods that do nothing something in up to 9 % of simulated comparisons, for 5 % (docs/validity.md).
 
 A value that each network picks among several (its worst group) has a bias that need not cancel. Beside the plain
-change then stands one whose picks were made on other rows, and the interval holds that of either.
+change then stands one whose picks were made on other rows, and the interval is the hull of both.
 """
 
 from __future__ import annotations
@@ -82,10 +82,16 @@ class OverSeeds:
 
     def p_value(self) -> float:
         """1 less the level at which a limit reaches 0; 1 where a value is 0, or where the two have two signs."""
-        size, other = abs(self.value), self.value if self.apart is None else self.apart
-        if not self.value * other > 0:
+        other = self.value if self.apart is None else self.apart
+        return self._p_value(min(abs(self.value), abs(other)) if self.value * other > 0 else 0.0)
+
+    def p_alone(self) -> float:
+        """The p-value of the value without `apart`: at most `p_value`."""
+        return self._p_value(abs(self.value))
+
+    def _p_value(self, size: float) -> float:
+        if not size > 0:
             return 1.0
-        size = min(size, abs(other))
         low, high = SMALLEST, 0.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2

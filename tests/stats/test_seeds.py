@@ -140,7 +140,7 @@ def test_the_hull_holds_both_values() -> None:
     pair = OverSeeds(0.3, 0.001, 5, rows, 0.25)
     one, two = OverSeeds(0.3, 0.001, 5, rows), OverSeeds(0.25, 0.001, 5, rows)
     assert_allclose(pair.limits(0.9), [two.limits(0.9)[0], one.limits(0.9)[1]])
-    assert pair.p_value() == two.p_value() > one.p_value()
+    assert pair.p_value() == two.p_value() > one.p_value() == pair.p_alone()
     assert OverSeeds(0.3, 0.001, 5, rows, -0.3).p_value() == 1
     assert OverSeeds(0.3, 0.001, 5, rows, 0.0).p_value() == 1
     values = np.array([0.1, 0.3, 0.2])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.validity.mitigations import STRUCTURES, null, power
+from tests.validity.mitigations_unequal import DESIGNS, Design, draw, judged
 
 BY_NAME = {one.name: one for one in STRUCTURES}
 
@@ -50,3 +52,38 @@ def test_the_worlds_have_the_scatter_and_the_gain_that_they_say() -> None:
             gained.primary(gained.head(gained.turned) + drawn).mean() - world.primary(world.head(0.0) + drawn).mean()
         )
         assert abs(abs(change) - 0.05) < 0.003
+
+
+def named(name: str, truth: float) -> Design:
+    (found,) = [one for one in DESIGNS if one.name == name and abs(one.truth - truth) < 1e-9]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "truth", "biased"),
+    [
+        ("10 of 200, tie after", 0.0, True),
+        ("10 of 100, tie after", -0.2, True),
+        ("5 subjects of 60, 1,000 of 1", 0, False),
+    ],
+)
+def test_unequal_designs_are_covered(name: str, truth: float, biased: bool) -> None:
+    """Ties in one method alone, and few large subjects; the study can see that the plain change is biased."""
+    comparisons = 40
+    one = judged(named(name, truth), comparisons)
+    assert one.covered >= 0.95 - 3 * (0.0475 / comparisons) ** 0.5
+    assert one.harms + (one.helps if truth == 0 else 0) <= 0.07 + 3 * (0.0651 / comparisons) ** 0.5
+    assert not biased or one.plain < 0.85
+
+
+def test_the_designs_have_the_accuracies_that_they_say() -> None:
+    for design in DESIGNS[::4]:
+        right = np.zeros((2, len(design.rows)))
+        draws = 30
+        for i in range(draws):
+            baseline, methods = draw(design, np.random.default_rng([7, i]))
+            for k, runs in enumerate((baseline, methods[0])):
+                for one in runs.decisions:
+                    hits = (one.predicted == one.label).astype(np.float64)
+                    right[k] += np.bincount(one.attributes[0].codes, hits) / np.array(design.rows) / 5 / draws
+        assert np.abs(right - [design.before, design.after]).max() < 0.05
