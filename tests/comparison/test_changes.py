@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from imgid_audit.comparison import compare_methods, primary_changes
+from imgid_audit.comparison import MethodRuns, compare_methods, primary_changes
 from imgid_audit.core.comparison import MethodChange
+from imgid_audit.core.factor import Factor
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.result import Undefined
 from imgid_audit.core.task import Task
@@ -258,6 +259,28 @@ def test_the_width_of_no_change_is_that_of_one_flip_either_way() -> None:
         assert one.interval is not None
         assert_allclose(one.test_error, np.sqrt(2) * flip)
         assert_allclose(one.interval.high, stats.t.ppf(0.975, 599) * np.sqrt(2) * flip)
+
+
+@pytest.mark.parametrize(("few", "images"), [(3, 100), (10, 1)])
+def test_few_units_in_one_group_give_few_degrees_of_freedom(few: int, images: int) -> None:
+    """Networks that agree over seeds leave Student's quantile of the rows: of a gap to a group of a thousand."""
+    rows = few * images + 1000
+    world = World(BINARY, rows=rows)
+    owner = np.concatenate([np.repeat(np.arange(few), images), few + np.arange(1000)]).astype(np.int32)
+    group = Factor("group", ("few", "many"), (owner >= few).astype(np.int32))
+    subject = Factor("subject", tuple(map(str, range(few + 1000))), owner) if images > 1 else None
+
+    def runs(name: str, gain: float) -> MethodRuns:
+        one = replace(world.decisions(gain, 0.5), attributes=(group,), subject=subject)
+        return MethodRuns(name, SEEDS, (one,) * len(SEEDS))
+
+    (one,) = primary_changes(runs("baseline", 0.0), [runs("m", 0.1)], spec(quantity="gap"))
+    assert one.interval is not None
+    assert isinstance(one.value, float)
+    assert one.test_error is not None
+    half = min(one.value - one.interval.low, one.interval.high - one.value)
+    quantiles = stats.t.ppf(0.975, [few - 1, few])
+    assert quantiles[1] < half / one.test_error <= quantiles[0] * 1.001
 
 
 def test_a_metric_that_a_network_leaves_undefined_is_not_a_number() -> None:
