@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from imgid_audit.core.result import Interval, Undefined
 from imgid_audit.core.slices import Slice
+from imgid_audit.core.values import Interval, Undefined
 
 Quantity = Literal["overall", "group", "worst_group", "worst_class", "gap"]
 """All rows; one group; the worst group, the worst class, and best less worst group of each trained network."""

@@ -5,42 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgid_audit.core.comparison import Comparison
 from imgid_audit.core.predictions import Costs, OperatingPoint
 from imgid_audit.core.slices import Slice
 from imgid_audit.core.task import Task
+from imgid_audit.core.values import Interval as Interval
+from imgid_audit.core.values import Undefined as Undefined
+from imgid_audit.core.values import UndefinedKind as UndefinedKind
 
-if TYPE_CHECKING:
-    from imgid_audit.core.comparison import Comparison
-
-UndefinedKind = Literal["empty", "below_minimum", "not_applicable", "suppressed"]
 GapKind = Literal["difference", "ratio"]
 Against = Literal["best", "overall", "reference"]
 VerdictStatus = Literal["pass", "fail", "inconclusive", "not_evaluated"]
 FindingStatus = Literal["finding", "passed", "not_applicable", "skipped"]
 Severity = Literal["info", "low", "medium", "high"]
-
-
-@dataclass(frozen=True, slots=True)
-class Undefined:
-    """A quantity that has no value, and why. Never 0, never 1, never NaN."""
-
-    kind: UndefinedKind
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Two-sided confidence interval; `level` and `method` are of this very interval."""
-
-    low: float
-    high: float
-    level: float
-    method: str
 
 
 @dataclass(frozen=True, slots=True)
