@@ -171,15 +171,21 @@ interval around the plain change would, without the second estimate, whose group
 
 
 def table(comparisons: int) -> Iterator[str]:
-    """The lines of the table, one a design."""
+    """The lines of the table, one a design, and what stays: the highest share where nothing changes."""
     yield "| primary, groups | true change | helps | harms | any of eight | interval holds | without second picks |"
     yield "|---|---|---|---|---|---|---|"
+    wrong: dict[str, float] = {}
     for design in DESIGNS:
         one = judged(design, comparisons)
         shares = (one.helps, one.harms, one.any, one.covered, one.plain)
         points = f"{100 * design.truth:+.0f} points" if abs(design.truth) > 1e-9 else "none"
         told = " | ".join(f"{100 * share:.1f} %" for share in shares)
-        yield f"| {QUANTITIES[design.quantity]}: {design.name} | {points} | {told} |"
+        named = f"{QUANTITIES[design.quantity]}: {design.name}"
+        if abs(design.truth) < 1e-9:
+            wrong[named] = one.any
+        yield f"| {named} | {points} | {told} |"
+    above = [f"{share:.1%} ({name})".replace("%", " %") for name, share in wrong.items() if share > 0.07]
+    yield f"\nWhat stays: something is said of methods that change nothing in {' and '.join(above)}." if above else ""
 
 
 if __name__ == "__main__":
