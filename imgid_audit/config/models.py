@@ -31,7 +31,8 @@ from imgid_audit.io.settings import DataSettings, Fraction, PredictionsSettings,
 from imgid_audit.mitigations.settings import MitigationsSettings
 from imgid_audit.report.settings import ReportSettings
 from imgid_audit.stats.thresholds import Target
-from imgid_audit.vision.settings import ModelSettings, PredictSettings, TrainSettings
+from imgid_audit.vision.settings import ModelSettings, PredictSettings
+from imgid_audit.vision.study_settings import TrainingSettings
 
 DEFAULT_METRICS = ("accuracy", "balanced_accuracy", "recall", "precision", "auroc", "ece")
 MACRO = "macro"
@@ -214,7 +215,7 @@ class Config(Settings):
     task: TaskSettings
     data: DataSettings = Field(default_factory=DataSettings)
     model: ModelSettings | None = None
-    train: TrainSettings = Field(default_factory=TrainSettings)
+    train: TrainingSettings = Field(default_factory=TrainingSettings)
     predict: PredictSettings = Field(default_factory=PredictSettings)
     predictions: PredictionsSettings | None = None
     operating_point: OperatingPointSettings | None = None

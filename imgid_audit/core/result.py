@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgid_audit.core.comparison import Comparison
+from imgid_audit.core.fit import Fit
 from imgid_audit.core.predictions import Costs, OperatingPoint
 from imgid_audit.core.slices import Slice
 from imgid_audit.core.task import Task
@@ -271,7 +272,8 @@ class AuditResult:
     `provenance` (versions and hashes) and `settings` (the config as run) are plain JSON values;
     `run` holds time and place, the only part that may differ between identical runs. `privacy` says
     what must be hidden before anything is published; None: nothing. `comparison` of mitigations is in
-    ``comparison.json``, not in ``audit.json``; None where none was made.
+    ``comparison.json``, not in ``audit.json``; None where none was made. `fit`, how it was trained, is in
+    ``fit.json``; None where nothing was trained.
     """
 
     name: str
@@ -284,3 +286,4 @@ class AuditResult:
     run: Mapping[str, Any]
     privacy: Privacy | None = None
     comparison: Comparison | None = None
+    fit: Fit | None = None

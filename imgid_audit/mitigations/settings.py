@@ -9,14 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from imgid_audit.io.settings import Level, Settings, problem_at
 from imgid_audit.vision.settings import PluginEntry
+from imgid_audit.vision.study_settings import PrimarySettings
 
 
 def _as_entry(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
-
-
-def _as_names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
 
 
 MOST_SEEDS = 100
@@ -62,9 +59,6 @@ def _as_entries(value: Any) -> Any:
     return (value,) if isinstance(value, str | dict) else value
 
 
-Names = Annotated[tuple[Level, ...], BeforeValidator(_as_names)]
-
-
 class MethodSettings(PluginEntry):
     """A method by name, with its parameters; others that it is combined with; how the report calls it."""
 
@@ -84,16 +78,6 @@ class MethodSettings(PluginEntry):
     def entries(self) -> tuple[PluginEntry, ...]:
         """The method and those it is combined with."""
         return (PluginEntry(name=self.name, params=self.params), *self.with_)
-
-
-class PrimarySettings(Settings):
-    """What is to become better, declared before anything is tried: verdicts speak of this alone."""
-
-    metric: str
-    across: Names = Field((), description="an attribute, or a list: their intersection; none: all rows")
-    class_name: Level | None = Field(None, alias="class", description="a label; default: the mean over classes")
-    of: Literal["worst", "gap"] = Field("worst", description="the worst group of `across`, or the gap between groups")
-    ignore: tuple[Level, ...] = Field((), description="levels that are left out of the worst group and the gap")
 
 
 class HeadSettings(Settings):

@@ -22,10 +22,16 @@ from imgid_audit.pipeline.inputs import Inputs, read_inputs
 
 SHORT_KEY = 12
 
+STUDIES = ("ladder", "data_ladder", "augment_effect")
+"""Parts of `train:` that train further networks beside the audited one."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """Everything that a step needs. `epoch` is the date of reports; `began` counts seconds."""
+    """Everything that a step needs. `epoch` is the date of reports; `began` counts seconds.
+
+    `settled` is the config with the settings that a search chose; None until it has, or without one.
+    """
 
     config: Config
     inputs: Inputs
@@ -36,6 +42,12 @@ class Job:
     progress: Progress
     stop: Callable[[], bool]
     trust_model_code: bool = False
+    settled: Config | None = None
+
+    @property
+    def fitted(self) -> Config:
+        """The config that networks are trained and loaded by."""
+        return self.config if self.settled is None else self.settled
 
     def seconds(self) -> float:
         """Since the command began."""
@@ -79,11 +91,14 @@ def job_key(config: Config, inputs: Inputs) -> str:
     """Names what a run predicts: settings of task, data, model, train and predict, and all contents.
 
     Policy, metrics, intervals, checks and report are not part of it, nor an attribute's `reference`:
-    changing them evaluates again in place. Nor is `predict.max_failed`, which changes no prediction: a
+    changing them evaluates again in place. Nor are studies of training, which do not change the audited
+    network, nor `predict.max_failed`, which changes no prediction: a
     run that it stopped goes on once it is raised.
     """
     plain = config.plain()
     plain.get("predict", {}).pop("max_failed", None)
+    for study in STUDIES:
+        plain.get("train", {}).pop(study, None)
     for attribute in plain["data"]["attributes"].values():
         attribute.pop("reference", None)
     named = ("task", "data", "model", *(("train",) if config.trains else ()), "predict")

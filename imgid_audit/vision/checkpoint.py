@@ -14,7 +14,7 @@ import torch
 
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.io.atomic import write_bytes
-from imgid_audit.vision.records import EpochRecord
+from imgid_audit.vision.records import EpochRecord, read_epoch
 from imgid_audit.vision.settings import ModelSettings, TrainSettings
 
 FILE = "training.resume.pt"
@@ -112,7 +112,7 @@ def restore(folder: Path, name: str, parts: dict[str, Any]) -> History | None:
     for key, part in parts.items():
         part.load_state_dict(kept[key])
     found = json.loads(kept["history"])
-    found["epochs"] = [EpochRecord(**epoch) for epoch in found["epochs"]]
+    found["epochs"] = [read_epoch(epoch) for epoch in found["epochs"]]
     found["undecodable"] = dict(found["undecodable"])
     found["undefined"] = tuple(found["undefined"])
     return History(**found)

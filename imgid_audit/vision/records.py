@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ class EpochRecord:
 
     - `train_loss`, `val_loss`: mean cross-entropy a row, in nats; `val_accuracy` plain
     - `criterion`: value on val of what selects the checkpoint; `worst` the class or group it is of
-    - `lr`: learning rate at the epoch's end; `images_seen` since the start
+    - `lr`: learning rate at the epoch's end (of the last layer, where layers differ); `images_seen` since the start
+    - `train_slices`, `val_slices`: accuracy of the record's `slices`, as seen in training and of the network after it
     """
 
     epoch: int
@@ -33,6 +35,8 @@ class EpochRecord:
     worst: str
     lr: float
     images_seen: int
+    train_slices: tuple[float | None, ...] = ()
+    val_slices: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class TrainingRecord:
     - `weights`: file name beside the record; `sha256` of its bytes
     - `device`, `precision`: what computed it
     - `average_*`: of the best epoch by plain accuracy, where its weights were kept too
+    - `slices`: (attribute, level) of every curve, `slice_rows` their rows on train and on val
     - `fingerprint`: names this very training, where its caller named the plan
     """
 
@@ -67,10 +72,18 @@ class TrainingRecord:
     average_weights: str = ""
     average_sha256: str = ""
     fingerprint: str = ""
+    slices: tuple[tuple[str, str], ...] = ()
+    slice_rows: tuple[tuple[int, int], ...] = ()
 
 
 def write_record(record: TrainingRecord, folder: Path) -> None:
     write_json(folder / FILE, {"format": FORMAT, **asdict(record)})
+
+
+def read_epoch(values: Mapping[str, Any]) -> EpochRecord:
+    """An epoch from its JSON values."""
+    slices = {name: tuple(values.get(name, ())) for name in ("train_slices", "val_slices")}
+    return EpochRecord(**{**values, **slices})
 
 
 def read_record(folder: Path) -> TrainingRecord | None:
@@ -81,6 +94,8 @@ def read_record(folder: Path) -> TrainingRecord | None:
         return None
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
         return None
-    found["epochs"] = tuple(EpochRecord(**epoch) for epoch in found["epochs"])
+    found["epochs"] = tuple(read_epoch(epoch) for epoch in found["epochs"])
+    for name in ("slices", "slice_rows"):
+        found[name] = tuple(map(tuple, found.get(name, ())))
     found["undecodable"] = tuple((name, reason) for name, reason in found["undecodable"])
     return TrainingRecord(**{**found, "undefined": tuple(found["undefined"])})

@@ -59,6 +59,22 @@ class PluginEntry(Settings):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
+class FineTuneSettings(Settings):
+    """From a starting point: first the last layer alone, then everything, lower layers more slowly."""
+
+    frozen_epochs: int = Field(1, ge=0, description="first epochs, in which the last layer alone learns")
+    backbone_lr: float = Field(0.1, gt=0, le=1, description="learning rate of all but the last layer, a share of `lr`")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="share that is left of it from each block to the one below")
+
+
+class AverageSettings(Settings):
+    """Weights averaged over the training are judged and kept, not the last ones."""
+
+    method: Literal["ema", "swa"] = Field("ema", description="exponential moving average, or stochastic weight average")
+    decay: float = Field(0.999, gt=0, lt=1, description="ema: share of the average that a step keeps")
+    start: float = Field(0.75, ge=0, lt=1, description="swa: share of the epochs after which averaging begins")
+
+
 class TrainSettings(Settings):
     """How the classifier is trained, where `model.weights` is null."""
 
@@ -78,6 +94,14 @@ class TrainSettings(Settings):
         (), description="an attribute, or a list: their intersection, that defines a group"
     )
     patience: int | None = Field(None, ge=1, description="epochs without improvement before stopping; null: all epochs")
+    fine_tune: FineTuneSettings | None = Field(None, description="with `init`; absent: all layers alike from the start")
+    average: AverageSettings | None = Field(None, description="absent: the weights as they are")
+    accumulate: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="parts that a batch is computed in; auto: one, and more where memory runs out"
+    )
+    compile: Literal["auto", "always", "never"] = Field(
+        "auto", description="torch.compile; auto: for long trainings on a GPU"
+    )
     seed: int = 0
     workers: int | Literal["auto"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -89,7 +89,7 @@ class HeadLaboratory:
         from imgid_audit.vision.heads import install
         from imgid_audit.vision.weights import save_weights
 
-        settings = self.bench.job.config.model
+        settings = self.bench.job.fitted.model
         assert settings is not None
         install(self.model.module, len(self.bench.ask.labels), head_of(network, "declared"))
         labels = self.bench.job.inputs.task.labels

@@ -141,7 +141,7 @@ class Workshop:
         protocol: dict[str, Any] = {
             "select": bench.select,
             "scope": bench.settings.scope,
-            "groups": list(bench.job.config.train.groups),
+            "groups": list(bench.job.fitted.train.groups),
             "ask": asdict(bench.ask),
         }
         if bench.settings.scope == "head":

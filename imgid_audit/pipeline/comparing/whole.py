@@ -50,7 +50,7 @@ class WholeLaboratory:
 
     @property
     def default(self) -> Setting:
-        train = self.bench.job.config.train
+        train = self.bench.job.fitted.train
         return Setting(train.lr, train.weight_decay)
 
     def train(self, remedy: Remedy, setting: Setting, seed: int) -> KeptNetwork:
@@ -108,7 +108,7 @@ class WholeLaboratory:
         if "declared.weight" in network.arrays:
             head = LinearHead(network.arrays["declared.weight"], network.arrays["declared.bias"])
             install(loaded.module, len(self.bench.ask.labels), head)
-        settings = self.bench.job.config.model
+        settings = self.bench.job.fitted.model
         assert settings is not None
         labels = self.bench.job.inputs.task.labels
         return save_weights(loaded.module, path, labels, loaded.transform, settings.architecture)
@@ -135,7 +135,7 @@ class WholeLaboratory:
     def _load(self, path: Path) -> LoadedModel:
         from imgid_audit.vision.weights import load_model
 
-        settings = self.bench.job.config.model
+        settings = self.bench.job.fitted.model
         assert settings is not None
         return load_model(settings, path, len(self.bench.ask.labels))
 
