@@ -13,8 +13,9 @@ from imgid_audit.checks import (
     d006_split_coverage,
     m001_no_better_than_majority,
     m002_overfitting,
+    m003_underfitting,
 )
-from imgid_audit.checks.base import Check, CheckContext, TrainingCurve
+from imgid_audit.checks.base import Check, CheckContext
 from imgid_audit.core.registry import Registry
 from imgid_audit.core.result import Finding
 
@@ -29,10 +30,11 @@ CHECKS: Registry[Check] = Registry(
         d006_split_coverage.CHECK,
         m001_no_better_than_majority.CHECK,
         m002_overfitting.CHECK,
+        m003_underfitting.CHECK,
     ),
 )
 
-__all__ = ["CHECKS", "Check", "CheckContext", "TrainingCurve", "run_checks"]
+__all__ = ["CHECKS", "Check", "CheckContext", "run_checks"]
 
 
 def run_checks(context: CheckContext, settings: Mapping[str, BaseModel | None]) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from imgid_audit.core.factor import Texts
+from imgid_audit.core.fit import Fit
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.predictions import Decisions
@@ -19,30 +20,24 @@ Tells = Literal["nothing", "labels", "attributes", "slices", "pairs"]
 """Nothing of groups; of each label; of each level; of every breakdown; of attributes that nobody asked to cross."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingCurve:
-    """Accuracy in [0, 1] after each epoch on the training and the validation rows."""
-
-    train_accuracy: tuple[float, ...]
-    val_accuracy: tuple[float, ...]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckContext:
     """All that checks may read; what is None was not there, and checks that need it say so.
 
     `image_sha256` (n,) aligns with the manifest: hex digests, None where a file was not read.
-    `min_support` is the policy's.
+    `min_support` is the policy's. `fit` is how the audited network was trained here, `settings` the config that
+    it was trained with, as plain values.
     """
 
     task: Task
     manifest: Manifest
     decisions: Decisions | None = None
     evaluation: Evaluation | None = None
-    training: TrainingCurve | None = None
     image_sha256: Texts | None = None
     intervals: IntervalSpec = field(default_factory=IntervalSpec)
     min_support: int = 10
+    fit: Fit | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,8 @@ def _finish(work: Callable[[Progress], Outcome], *, as_json: bool, quiet: bool) 
 
     with progress(quiet) as listener:
         outcome = work(listener)
+    if outcome.silent:
+        raise typer.Exit(outcome.exit_code)
     removed = removed_text(outcome)
     if removed and not quiet:
         typer.echo(removed, err=True)
@@ -185,6 +187,7 @@ def _add_step(name: str, doc: str) -> None:
 
 
 _add_step("run", "Do everything the config asks for; resume what was interrupted.")
+_add_step("search", "Take trials of the search that the config asks for; several processes may.")
 _add_step("train", "Train the model, where the config gives no weights.")
 _add_step("predict", "Predict every image; resume what was interrupted.")
 _add_step("evaluate", "Compute estimates, gaps and verdicts.")

@@ -94,10 +94,24 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
     if outcome.result is not None:
         for line in verdict_lines(outcome.result):
             typer.echo(line)
-    for line in compared_lines(outcome):
+    for line in (*searched_lines(outcome), *compared_lines(outcome)):
         typer.echo(line)
     for path in outcome.files:
         typer.echo(str(path))
+
+
+def searched_lines(outcome: Outcome) -> list[str]:
+    """How far a search is, and its best trial; nothing where there was none."""
+    found = outcome.search
+    if found is None:
+        return []
+    states = Counter(trial.state for trial in found.trials)
+    told = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+    lines = [f"search: {len(found.trials)} of {found.asked} trials ({told}); {found.ended}"]
+    if found.choice is not None and found.choice.value is not None:
+        set_to = ", ".join(f"{name} = {value}" for name, value in found.choice.parameters.items())
+        lines.append(f"best: trial {found.choice.number}, {found.criterion} {found.choice.value:.4f}: {set_to}")
+    return lines
 
 
 def compared_lines(outcome: Outcome) -> list[str]:

@@ -80,9 +80,16 @@ def primary_changes(baseline: MethodRuns, methods: Sequence[MethodRuns], spec: C
 
 def primary_value(decisions: Decisions, spec: ComparisonSpec) -> float | None:
     """The primary quantity of one network's decisions; None where it is undefined."""
+    value = primary_or_why(decisions, spec)
+    return None if isinstance(value, Undefined) else value
+
+
+def primary_or_why(decisions: Decisions, spec: ComparisonSpec) -> float | Undefined:
+    """The primary quantity of one network's decisions."""
     one = [Network(decisions, _closed(spec).intervals)]
     found = primary_series(one, frame(one, spec, *_breakdowns(decisions, spec)))
-    return None if found.undefined[0] is not None else float(found.values[0])
+    undefined = found.undefined[0]
+    return float(found.values[0]) if undefined is None else undefined
 
 
 def _closed(spec: ComparisonSpec) -> ComparisonSpec:

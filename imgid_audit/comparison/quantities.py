@@ -114,12 +114,16 @@ def quantities(of: Sequence[Network], recalibrated: Sequence[Network] | None, fr
 def primary_key(frame: Frame) -> Key:
     """Where the primary quantity stands among the `quantities`."""
     primary = frame.spec.primary
+    if primary.quantity == "worst_class":
+        return "worst_class", "recall", None, "", False
     return primary.quantity, primary.metric, frame.class_name, "", False
 
 
 def primary_series(of: Sequence[Network], frame: Frame) -> Series:
     """The primary quantity alone."""
     metric = frame.spec.primary.metric
+    if frame.spec.primary.quantity == "worst_class":
+        return worst("worst_class", [one.recalls for one in of], frame.classes, "higher", frame.halves)
     if frame.groups is None or frame.spec.primary.quantity == "overall":
         return _overall(of, metric, frame.class_name, frame)
     levels = [one.levels(metric, frame.class_name, frame.groups) for one in of]

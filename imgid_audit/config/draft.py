@@ -8,7 +8,8 @@ from typing import Any
 
 from imgid_audit.config.models import TaskSettings
 from imgid_audit.io.settings import DataSettings, PredictionsSettings, SplitSettings
-from imgid_audit.vision.settings import ModelSettings, TrainSettings
+from imgid_audit.vision.settings import ModelSettings
+from imgid_audit.vision.study_settings import TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Draft:
     def predictions(self) -> PredictionsSettings | None:
         return self.blocks.get("predictions")
 
-    def train(self) -> TrainSettings | None:
+    def train(self) -> TrainingSettings | None:
         return self.blocks.get("train")
 
     @property

@@ -21,7 +21,8 @@ Selected = Literal["declared", "average"]
 class Primary:
     """What the comparison was declared to be about, before anything was tried.
 
-    `quantity` is ``overall`` without `across`, else ``worst_group`` or ``gap``; `class_name` None: the metric has no
+    `quantity` is ``overall`` without `across`, else ``worst_group`` or ``gap``; ``worst_class`` where a search
+    is about the worst class's recall; `class_name` None: the metric has no
     class, or the mean over classes; the positive class in a binary task.
     """
 

@@ -54,8 +54,9 @@ class Curves:
 class GeneralisationGap:
     """Accuracy on train less that on val, of the audited weights on images as they are.
 
-    - `value` in [-1, 1]; `interval` by subject where there are subjects: train and val share none
-    - `train`, `val`: the two accuracies; `*_n` rows, `*_subjects` None without subjects
+    - `value` in [-1, 1]; `interval` by subject where there are subjects: train and val share none; those of
+      levels hold for all levels together
+    - `train`, `val`: the two accuracies, `*_interval` of each alone; `*_n` rows, `*_subjects` None without subjects
     """
 
     slice: Slice
@@ -67,6 +68,8 @@ class GeneralisationGap:
     val_n: int
     train_subjects: int | None
     val_subjects: int | None
+    train_interval: Interval | None = None
+    val_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,13 @@ class Search:
     """A search of training settings on val, and what its choice changed on test.
 
     - `objective` on val, better `higher` or `lower`; `criterion`: the same in words
-    - `space`: what was searched, in words by name; `asked` trials; `ended`: ``all trials``, ``time`` or ``grid exhausted``
+    - `space`: what was searched, in words by name; `asked` trials; `ended`: ``all trials``, ``time`` or
+      ``grid exhausted``
     - `chosen`: number of the trial with the best objective, None where none is complete
     - `importance`: share of the objective's variance that each parameter explains, highest first; () and a
       note where there were too few trials
     - `seeds`: of the networks that `estimates` and `changes` compare; trials had another one
-    - `estimates`, `changes`: methods ``given`` and ``chosen``, on `split` ``val`` and on ``test``; () where trial 0 was chosen
+    - `estimates`, `changes`: methods ``given`` and ``chosen``, on test; () where trial 0 was chosen
     - `val`: criterion on val by method, one a seed: what the choice is worth with other seeds
     """
 
@@ -123,6 +127,11 @@ class Search:
     def finished(self) -> tuple[SearchTrial, ...]:
         """Trials that have the objective of a whole training."""
         return tuple(trial for trial in self.trials if trial.state == "complete")
+
+    @property
+    def choice(self) -> SearchTrial | None:
+        """The chosen trial."""
+        return next((trial for trial in self.trials if trial.number == self.chosen), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,15 +44,15 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "scope": comparison.scope,
         "backbone": comparison.backbone,
         "baseline": comparison.baseline,
-        "primary": _primary(comparison.primary),
+        "primary": primary_values(comparison.primary),
         "criterion": comparison.criterion,
         "seeds": list(comparison.seeds),
         "trials": comparison.trials,
         "level": comparison.level,
         "rows": dict(comparison.rows),
         "methods": [_record(record) for record in comparison.records],
-        "estimates": [_estimate(one) for one in comparison.estimates if is_plain(one)],
-        "summaries": [_estimate(one) for one in comparison.estimates if not is_plain(one)],
+        "estimates": [estimate_values(one) for one in comparison.estimates if is_plain(one)],
+        "summaries": [estimate_values(one) for one in comparison.estimates if not is_plain(one)],
         "changes": [change_values(one) for one in comparison.changes],
         "winner": None if comparison.winner is None else _winner(comparison.winner),
         "left_out": dict(comparison.left_out),
@@ -67,7 +67,8 @@ def is_plain(one: MethodEstimate) -> bool:
     return one.quantity in PLAIN and not one.recalibrated and one.selected == "declared"
 
 
-def _primary(primary: Primary) -> dict[str, Any]:
+def primary_values(primary: Primary) -> dict[str, Any]:
+    """What was declared beforehand, as JSON values."""
     return {
         "metric": primary.metric,
         "class": primary.class_name,
@@ -131,26 +132,29 @@ def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _value(value: float | Undefined) -> dict[str, Any]:
+def defined_values(value: float | Undefined) -> dict[str, Any]:
+    """A value, or what it lacks: of `value` and `undefined` exactly one is null."""
     if isinstance(value, Undefined):
         return {"value": None, "undefined": value.kind, "reason": value.reason}
     return {"value": float(value), "undefined": None, "reason": None}
 
 
-def _interval(interval: Interval | None) -> dict[str, Any]:
+def interval_values(interval: Interval | None) -> dict[str, Any]:
+    """Bounds, level and method; nulls where there is none."""
     if interval is None:
         return {"low": None, "high": None, "level": None, "interval_method": None}
     low, high = float(interval.low), float(interval.high)
     return {"low": low, "high": high, "level": float(interval.level), "interval_method": interval.method}
 
 
-def _estimate(one: MethodEstimate) -> dict[str, Any]:
+def estimate_values(one: MethodEstimate) -> dict[str, Any]:
+    """An estimate as JSON values."""
     return {
         "metric": one.metric,
         "class": one.class_name,
         "slice": one.slice.key,
-        **_value(one.value),
-        **_interval(one.interval),
+        **defined_values(one.value),
+        **interval_values(one.interval),
         "n": None if one.n is None else int(one.n),
         "support": None if one.support is None else int(one.support),
         "subjects": None if one.subjects is None else int(one.subjects),
@@ -170,10 +174,10 @@ def change_values(one: MethodChange) -> dict[str, Any]:
         "metric": one.metric,
         "class": one.class_name,
         "slice": one.slice.key,
-        **_value(one.value),
-        **_interval(one.interval),
-        **_side("before", one.before),
-        **_side("after", one.after),
+        **defined_values(one.value),
+        **interval_values(one.interval),
+        **side_values("before", one.before),
+        **side_values("after", one.after),
         "p_value": _number(one.p_value),
         "p_adjusted": _number(one.p_adjusted),
         "verdict": one.verdict,
@@ -185,7 +189,7 @@ def change_values(one: MethodChange) -> dict[str, Any]:
     }
 
 
-def _side(name: str, value: float | Undefined) -> dict[str, Any]:
+def side_values(name: str, value: float | Undefined) -> dict[str, Any]:
     """One end of a change: null beside what it lacks where it has no value."""
     if isinstance(value, Undefined):
         return {name: None, f"{name}_undefined": value.kind, f"{name}_reason": value.reason}

@@ -41,25 +41,19 @@ def read_comparison(path: Path) -> Comparison:
 
 def decode_comparison(found: Mapping[str, Any]) -> Comparison:
     """The comparison that a document was made of; KeyError, TypeError or ValueError where it is not one."""
-    primary, winner = found["primary"], found["winner"]
+    winner = found["winner"]
     return Comparison(
         scope=found["scope"],
         backbone=found["backbone"],
         baseline=found["baseline"],
-        primary=Primary(
-            primary["metric"],
-            primary["class"],
-            tuple(primary["across"]),
-            primary["quantity"],
-            tuple(primary["ignore"]),
-        ),
+        primary=primary_of(found["primary"]),
         criterion=found["criterion"],
         seeds=tuple(found["seeds"]),
         trials=found["trials"],
         rows=dict(found["rows"]),
         records=tuple(_record(one) for one in found["methods"]),
-        estimates=tuple(_estimate(one) for one in (*found["estimates"], *found["summaries"])),
-        changes=tuple(_change(one) for one in found["changes"]),
+        estimates=tuple(estimate_of(one) for one in (*found["estimates"], *found["summaries"])),
+        changes=tuple(change_of(one) for one in found["changes"]),
         winner=None if winner is None else _winner(winner),
         left_out=dict(found["left_out"]),
         notes=tuple(found["notes"]),
@@ -67,6 +61,11 @@ def decode_comparison(found: Mapping[str, Any]) -> Comparison:
         settings=found["settings"],
         hashes=found["hashes"],
     )
+
+
+def primary_of(found: Mapping[str, Any]) -> Primary:
+    """What was declared, of its JSON values."""
+    return Primary(found["metric"], found["class"], tuple(found["across"]), found["quantity"], tuple(found["ignore"]))
 
 
 def _winner(found: Mapping[str, Any]) -> Winner:
@@ -94,47 +93,53 @@ def _trial(found: Mapping[str, Any]) -> Trial:
     return Trial(found["parameters"], found["val"], found["average"], found["test"], found["failed"] or "")
 
 
-def _slice(key: Mapping[str, str]) -> Slice:
+def slice_of(key: Mapping[str, str]) -> Slice:
+    """The slice of its key, level by attribute."""
     return Slice(tuple(key), tuple(key.values()))
 
 
-def _value(found: Mapping[str, Any]) -> float | Undefined:
+def value_of(found: Mapping[str, Any]) -> float | Undefined:
+    """The value, or why there is none."""
     if found["undefined"] is not None:
         return Undefined(found["undefined"], found["reason"])
     return float(found["value"])
 
 
-def _side(found: Mapping[str, Any], name: str) -> float | Undefined:
+def side_of(found: Mapping[str, Any], name: str) -> float | Undefined:
+    """The value of that name, or why there is none."""
     kind = found[f"{name}_undefined"]
     return Undefined(kind, found[f"{name}_reason"]) if kind is not None else float(found[name])
 
 
-def _interval(found: Mapping[str, Any]) -> Interval | None:
+def interval_of(found: Mapping[str, Any]) -> Interval | None:
+    """The interval; None where there are no bounds."""
     if found["low"] is None:
         return None
     return Interval(found["low"], found["high"], found["level"], found["interval_method"])
 
 
-def _estimate(found: Mapping[str, Any]) -> MethodEstimate:
+def estimate_of(found: Mapping[str, Any]) -> MethodEstimate:
+    """An estimate of its JSON values."""
     same = ("method", "seed", "quantity", "metric", "n", "support", "subjects", "recalibrated", "selected")
     return MethodEstimate(
         **{key: found[key] for key in same},
         class_name=found["class"],
-        slice=_slice(found["slice"]),
-        value=_value(found),
-        interval=_interval(found),
+        slice=slice_of(found["slice"]),
+        value=value_of(found),
+        interval=interval_of(found),
     )
 
 
-def _change(found: Mapping[str, Any]) -> MethodChange:
+def change_of(found: Mapping[str, Any]) -> MethodChange:
+    """A change of its JSON values."""
     same = ("method", "quantity", "metric", "p_value", "p_adjusted", "verdict", "levelling_down")
     more = ("seed_error", "test_error", "recalibrated", "selected")
     return MethodChange(
         **{key: found[key] for key in (*same, *more)},
         class_name=found["class"],
-        slice=_slice(found["slice"]),
-        value=_value(found),
-        interval=_interval(found),
-        before=_side(found, "before"),
-        after=_side(found, "after"),
+        slice=slice_of(found["slice"]),
+        value=value_of(found),
+        interval=interval_of(found),
+        before=side_of(found, "before"),
+        after=side_of(found, "after"),
     )

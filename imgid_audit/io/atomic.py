@@ -46,11 +46,25 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Delete temporary files of writers that were killed; the caller holds the folder's lock."""
-    leftovers = [path for path in folder.glob(f".*{_SUFFIX}") if path.is_file()]
+    """Delete temporary files of writers that were killed; those of other processes at work here stay."""
+    leftovers = [path for path in folder.glob(f".*{_SUFFIX}") if path.is_file() and not _written_now(path)]
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)
+
+
+def _written_now(path: Path) -> bool:
+    """Whether another living process may be writing the temporary file: its name begins with that one's number."""
+    number = path.name[1:].partition("-")[0]
+    if os.name == "nt" or not number.isdecimal() or int(number) in (0, os.getpid()):
+        return False
+    try:
+        os.kill(int(number), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

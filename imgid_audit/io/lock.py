@@ -22,6 +22,10 @@ _held: set[Path] = set()
 _guard = threading.Lock()
 
 
+class InUse(InputError):
+    """Another process holds it."""
+
+
 class RunLock:
     """Context manager that holds `folder` for this process; `InputError` where another holds it.
 
@@ -78,7 +82,7 @@ class RunLock:
     def _refused(self, holder: dict[str, object]) -> InputError:
         who = f"process {holder['pid']} on {holder['host']}" if {"pid", "host"} <= set(holder) else "another process"
         message = f"is in use by {who}: wait for it, or name another folder with --out"
-        return InputError(Problem(str(self.path.parent), message))
+        return InUse(Problem(str(self.path.parent), message))
 
 
 def _holder(file: BinaryIO) -> dict[str, object]:

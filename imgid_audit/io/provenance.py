@@ -15,6 +15,7 @@ PACKAGES = (
     "imgid-audit",
     "jinja2",
     "numpy",
+    "optuna",
     "pandas",
     "pillow",
     "pyarrow",

@@ -26,7 +26,8 @@ _OURS = ("config.yaml", "provenance.json", "manifest.parquet", "model", "predict
 class RunFolder:
     """The folder `path` and the names of what lies in it (DESIGN, "Run folder and audit.json").
 
-    Private: `manifest`, `cells`, `model`, `predictions`, `audit`, `comparison`, `mitigations`. Made for
+    Private: `manifest`, `cells`, `model`, `predictions`, `audit`, `comparison`,
+    `mitigations`, `fit`, `search`, `studies`. Made for
     publishing: the report and `tables`.
     """
 
@@ -118,6 +119,20 @@ class RunFolder:
     def mitigations(self) -> Path:
         """Embeddings and networks of a comparison, kept so that it can go on."""
         return self.path / "mitigations"
+
+    @property
+    def search(self) -> Path:
+        """The study of a search of training settings, and its answer."""
+        return self.path / "search"
+
+    @property
+    def studies(self) -> Path:
+        """Networks that were trained to explain the audited one, and what came of them."""
+        return self.path / "studies"
+
+    @property
+    def fit(self) -> Path:
+        return self.path / "fit.json"
 
     @property
     def tables(self) -> Path:

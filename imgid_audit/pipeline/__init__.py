@@ -1,6 +1,6 @@
 """The one package that sees every floor: a step per function, in order.
 
-    prepare -> train -> predict -> compare -> evaluate -> report
+    prepare -> search -> train -> predict -> study -> compare -> evaluate -> report
 
 `job` reads the inputs and opens the run folder, `steps` does the work on it, `commands` are what
 the command line and the Python API call. Clock, git and seeds are read here, once.
@@ -16,6 +16,7 @@ from imgid_audit.pipeline.commands import (
     predict,
     report,
     run,
+    search,
     train,
 )
 from imgid_audit.pipeline.differing import diff
@@ -35,5 +36,6 @@ __all__ = [
     "predict",
     "report",
     "run",
+    "search",
     "train",
 ]

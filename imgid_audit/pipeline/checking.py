@@ -11,6 +11,8 @@ from imgid_audit.core.manifest import Status
 from imgid_audit.core.policy import Rule
 from imgid_audit.pipeline.baseline import open_baseline
 from imgid_audit.pipeline.checking_mitigations import comparison_lines
+from imgid_audit.pipeline.checking_search import search_lines
+from imgid_audit.pipeline.checking_studies import study_lines
 from imgid_audit.pipeline.deciding import require_few_unpredicted, unpredicted
 from imgid_audit.pipeline.inputs import Inputs, read_inputs, weights_path
 from imgid_audit.pipeline.job import epoch
@@ -41,7 +43,8 @@ def check(config: Config) -> CheckSummary:
 
         if kind_of(weights) in ("safetensors", "torch") or config.model.sha256 is None:
             load_model(config.model, weights, len(inputs.task.labels))
-    asked = (*_decision_lines(config), *_policy_lines(config), *comparison_lines(config))
+    training = (*search_lines(config, inputs.task), *study_lines(config))
+    asked = (*_decision_lines(config), *training, *_policy_lines(config), *comparison_lines(config))
     lines = (*_data_lines(config, inputs), *asked)
     return CheckSummary((*lines, f"report: {', '.join(config.report.formats)}", *inputs.notes))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from imgid_audit.config import Config, load_config, load_policy
 from imgid_audit.core.comparison import Comparison
 from imgid_audit.core.errors import InputError, Problem, raise_all
+from imgid_audit.core.fit import Search
 from imgid_audit.core.policy import EvaluationSpec, Policy
 from imgid_audit.core.progress import SILENT, Progress
 from imgid_audit.core.result import AuditResult, Privacy
@@ -21,7 +22,10 @@ from imgid_audit.io.run_folder import RunFolder
 from imgid_audit.pipeline import gating, steps
 from imgid_audit.pipeline.baseline import for_gate, open_baseline
 from imgid_audit.pipeline.comparing import compare_step, kept_comparison
+from imgid_audit.pipeline.fitting import explain, kept_fit
+from imgid_audit.pipeline.following import follow, follows
 from imgid_audit.pipeline.job import epoch, open_job
+from imgid_audit.pipeline.searching import join_search, search_step, searches, settled
 from imgid_audit.pipeline.settled import require_same_settings
 from imgid_audit.pipeline.unmet import unknown_levels
 from imgid_audit.pipeline.writing import write_report
@@ -33,7 +37,8 @@ class Outcome:
     """What a command leaves: the result (None for steps before it), where, and the exit code.
 
     `removed` are published files of an earlier audit that the command did not write anew; `comparison` is
-    what `compare` found, as far as it may be published.
+    what `compare` found and `search` what a search tried, as far as it may be published. `silent`: another
+    process tells of it.
     """
 
     result: AuditResult | None
@@ -42,16 +47,22 @@ class Outcome:
     exit_code: int
     removed: tuple[Path, ...] = ()
     comparison: Comparison | None = None
+    search: Search | None = None
+    silent: bool = False
 
 
 def run(
     config: Config, *, out: Path | None = None, progress: Progress = SILENT, trust_model_code: bool = False
 ) -> Outcome:
     """Everything that the config asks for; resumes by itself where the same run was interrupted."""
+    if follows():
+        return Outcome(None, follow(config, out=out), (), 0, silent=True)
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
         open_baseline(config, job.inputs.task)  # before hours of training, not after
+        job = search_step(job)
         training = steps.train_step(job)
         predictions = steps.predict_step(job)
+        explain(job)
         comparison = compare_step(job) if config.mitigations is not None and config.trains else None
         result = replace(steps.evaluate_step(job, predictions, training), comparison=comparison)
         files, removed = write_report(job, result, images=steps.pictures(job, predictions))
@@ -64,10 +75,30 @@ def train(
     """Train alone. Raises `InputError` where the config names weights or predictions: nothing trains then."""
     if not config.trains:
         raise InputError(Problem("[model > weights]", "nothing to train: the config names weights or predictions"))
+    if follows():
+        return Outcome(None, follow(config, out=out), (), 0, silent=True)
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
+        job = search_step(job)
         record = steps.train_step(job)
         assert record is not None
+        explain(job)
         return Outcome(None, job.folder.path, (job.folder.model / record.weights,), 0)
+
+
+def search(
+    config: Config, *, out: Path | None = None, progress: Progress = SILENT, trust_model_code: bool = False
+) -> Outcome:
+    """Take trials of the search that the config asks for, until none is left.
+
+    Any number of processes may do so on one run folder, beside `run` or `train` too, which then goes on with
+    what was chosen. Raises `InputError` where the config asks for no search.
+    """
+    if not searches(config):
+        message = "is not there: say which settings to search" if config.trains else "is of no use: nothing is trained"
+        raise InputError(Problem("[train > search]", message))
+    with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code, alone=False) as job:
+        found = join_search(job)
+        return Outcome(None, job.folder.path, (job.folder.search / "study.db",), 0, search=found)
 
 
 def predict(
@@ -77,7 +108,7 @@ def predict(
     if config.predictions is not None:
         raise InputError(Problem("[predictions]", "nothing to predict: the config brings its predictions"))
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
-        steps.predict_step(job)
+        steps.predict_step(settled(job))
         return Outcome(None, job.folder.path, (job.folder.predictions,), 0)
 
 
@@ -89,6 +120,7 @@ def evaluate(
     Published files of an earlier audit are removed: `report` makes those of this one.
     """
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
+        job = settled(job)
         predictions = steps.stored_predictions(job)
         training = steps.finished_training(job) if config.trains else None
         result = steps.evaluate_step(job, predictions, training)
@@ -104,7 +136,7 @@ def compare(
     Writes comparison.json and the winner's weights; `report` and `run` show it.
     """
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
-        found = compare_step(job)
+        found = compare_step(search_step(job))
         files = [job.folder.comparison]
         if found.winner is not None and found.winner.weights:
             files.append(job.folder.path / found.winner.weights)
@@ -123,7 +155,8 @@ def report(
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code) as job:
         result = read_audit(job.folder.audit)
         require_same_settings(config, result, job.folder.audit)
-        result = replace(result, comparison=kept_comparison(job))
+        job = settled(job)
+        result = replace(result, comparison=kept_comparison(job), fit=kept_fit(job, result))
         if result.comparison is None and config.mitigations is not None and job.folder.comparison.is_file():
             stale = (
                 "The comparison in the run folder was made with other settings and is left out: `imgid-audit compare`."

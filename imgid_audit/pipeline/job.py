@@ -19,6 +19,7 @@ from imgid_audit.core.progress import Progress
 from imgid_audit.io.lock import RunLock
 from imgid_audit.io.run_folder import RunFolder, run_key, slug
 from imgid_audit.pipeline.inputs import Inputs, read_inputs
+from imgid_audit.vision.distributed import announced
 
 SHORT_KEY = 12
 
@@ -66,25 +67,51 @@ class Job:
 
 
 @contextmanager
-def open_job(config: Config, *, out: Path | None, progress: Progress, trust_model_code: bool = False) -> Iterator[Job]:
+def open_job(
+    config: Config, *, out: Path | None, progress: Progress, trust_model_code: bool = False, alone: bool = True
+) -> Iterator[Job]:
     """Read the inputs, then hold the run folder that belongs to them until the block ends.
 
-    Raises `InputError` where the inputs are wrong, the folder holds another run, or another process
-    is at work in it.
+    Without `alone` the folder is opened and not held: others may be at work in it too. Raises `InputError` where
+    the inputs are wrong, the folder holds another run, or (with `alone`) another process is at work in it.
     """
+    if not announced().first:
+        told = "only `train` and `run` are for several processes: start this command without torchrun"
+        raise InputError(Problem("WORLD_SIZE", told))
     began, now = time.monotonic(), datetime.now(UTC)
     progress.step("read")
     inputs = read_inputs(config)
     key = job_key(config, inputs)
-    path = out if out is not None else config.folder / "runs" / slug(config.name) / key[:SHORT_KEY]
-    with RunLock(path):
-        folder = RunFolder.open(path, key)
-        with stop_on_signals() as stop:
-            try:
-                yield Job(config, inputs, folder, key, epoch(now), began, progress, stop, trust_model_code)
-            except InputError:
+    path = run_path(config, key, out)
+    with _opened(path, key, alone=alone) as folder, stop_on_signals() as stop:
+        try:
+            yield Job(config, inputs, folder, key, epoch(now), began, progress, stop, trust_model_code)
+        except InputError:
+            if alone:
                 folder.forget_if_bare()  # nothing was run: the mended config may use the same folder
-                raise
+            raise
+
+
+@contextmanager
+def _opened(path: Path, key: str, *, alone: bool) -> Iterator[RunFolder]:
+    """The run folder, held until the block ends; or, not `alone`, opened beside whoever holds it."""
+    if alone:
+        with RunLock(path):
+            yield RunFolder.open(path, key)
+        return
+    try:
+        with RunLock(path):
+            folder = RunFolder.open(path, key)
+    except InputError:
+        folder = RunFolder(path)
+        if folder.key != key:  # it is in use for something else, or cannot be used at all
+            raise
+    yield folder
+
+
+def run_path(config: Config, key: str, out: Path | None) -> Path:
+    """The run folder: `out`, else one beside the config that is named by its `key`."""
+    return out if out is not None else config.folder / "runs" / slug(config.name) / key[:SHORT_KEY]
 
 
 def job_key(config: Config, inputs: Inputs) -> str:

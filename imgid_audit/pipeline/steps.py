@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgid_audit.checks import CheckContext, TrainingCurve, run_checks
+from imgid_audit.checks import CheckContext, run_checks
 from imgid_audit.core.errors import InputError, Problem, StoppedError
 from imgid_audit.core.factor import tally
+from imgid_audit.core.fit import Fit
 from imgid_audit.core.manifest import Manifest, Status
 from imgid_audit.core.predictions import Decisions, Predictions
 from imgid_audit.core.result import AuditResult, DataAccount
@@ -27,9 +28,11 @@ from imgid_audit.io.shards import ShardStore
 from imgid_audit.pipeline.baseline import earlier, named, open_baseline, with_baseline
 from imgid_audit.pipeline.calibrating import before_and_after, recalibrated, recalibration_notes
 from imgid_audit.pipeline.deciding import decided, require_few_unpredicted
+from imgid_audit.pipeline.fitting import fit_of, keep_fit, name_of
 from imgid_audit.pipeline.inputs import Inputs, weights_path
 from imgid_audit.pipeline.job import Job
 from imgid_audit.pipeline.pictures import worst_images
+from imgid_audit.pipeline.training import resampler, rooted
 from imgid_audit.report.facts import WorstImages
 
 if TYPE_CHECKING:
@@ -42,26 +45,22 @@ def train_step(job: Job) -> TrainingRecord | None:
     """Train where the config asks for it; a training that is finished in the folder is not repeated."""
     if not job.config.trains:
         return None
+    from imgid_audit.vision.distributed import joined
     from imgid_audit.vision.train import train
 
-    config, inputs, model = job.config, job.inputs, job.config.model
-    assert model is not None
-    done = finished_training(job)
-    if done is not None:
-        return done
-    job.progress.step("train")
-    resample = None
-    if config.train.resample is not None:
-        from imgid_audit.mitigations import build_resampler
-
-        resample = build_resampler(config.train.resample.name, dict(config.train.resample.params))
-    settings = config.train
-    if settings.init not in (None, "DEFAULT"):
-        settings = settings.model_copy(update={"init": str(config.path_of(str(settings.init)))})
-    return train(
-        inputs.manifest, inputs.task, inputs.root, model, settings, job.folder.model,
-        resample=resample, progress=job.progress, stop=job.stop,
-    )  # fmt: skip
+    with joined(job.config.train.device) as world:
+        done, settled = world.of_first(lambda: (finished_training(job), job.settled))
+        if done is not None:
+            return done
+        job = replace(job, settled=settled)
+        inputs, model = job.inputs, job.fitted.model
+        assert model is not None
+        job.progress.step("train")
+        settings = rooted(job, job.fitted.train.alone())
+        return train(
+            inputs.manifest, inputs.task, inputs.root, model, settings, job.folder.model,
+            resample=resampler(settings), progress=job.progress, stop=job.stop,
+        )  # fmt: skip
 
 
 def finished_training(job: Job) -> TrainingRecord | None:
@@ -135,7 +134,7 @@ def stored_predictions(job: Job) -> Predictions:
 def load_trained(job: Job) -> LoadedModel:
     from imgid_audit.vision.weights import load_model
 
-    settings = job.config.model
+    settings = job.fitted.model
     assert settings is not None
     path = weights_path(job.config) or job.folder.model / "weights.safetensors"
     if not path.is_file():
@@ -147,7 +146,7 @@ def _store(job: Job, model: LoadedModel) -> ShardStore:
     """The shards of this plan: keyed by the contents of weights, manifest and images, transform and versions."""
     from imgid_audit.vision.infer import rows_to_predict
 
-    config = job.config
+    config = job.fitted
     assert config.model is not None
     versions = provenance()["versions"]
     plan: dict[str, Any] = {
@@ -182,10 +181,14 @@ def evaluate_step(job: Job, predictions: Predictions, training: TrainingRecord |
     keep_rows(job, predictions)
     opened = open_baseline(job.config, job.inputs.task)
     before = None if opened is None else earlier(opened)
-    result, decisions = assess(job.config, job.inputs, predictions, training, job.place(), before)
+    fit = fit_of(job, predictions, training)
+    trained_as = job.fitted.plain()
+    result, decisions = assess(job.config, job.inputs, predictions, training, job.place(), before, fit, trained_as)
     result = with_baseline(result, opened)
     hashes = {**result.provenance["hashes"], "cells": job.folder.write_decisions(decisions)}
-    return replace(result, provenance={**result.provenance, "hashes": hashes})
+    result = replace(result, provenance={**result.provenance, "hashes": hashes}, fit=fit)
+    keep_fit(job, fit, name_of(result))
+    return result
 
 
 def kept_decisions(folder: RunFolder, result: AuditResult) -> Decisions:
@@ -210,8 +213,13 @@ def assess(
     training: TrainingRecord | None,
     place: Mapping[str, object],
     before: Earlier | None = None,
+    fit: Fit | None = None,
+    trained_as: Mapping[str, Any] | None = None,
 ) -> tuple[AuditResult, Decisions]:
-    """Estimates, gaps, verdicts and findings of the test rows; `before` is the policy's baseline. Touches no disk."""
+    """Estimates, gaps, verdicts and findings of the test rows; Touches no disk.
+
+    `before` is the policy's baseline; `trained_as` are the settings of the audited network, where a search chose them.
+    """
     rows = with_outcomes(inputs, predictions)
     each = decided(config, inputs, predictions)
     decisions = each.distinct()
@@ -227,10 +235,11 @@ def assess(
         manifest=rows,
         decisions=decisions,
         evaluation=evaluation,
-        training=_curve(training),
         image_sha256=inputs.image_sha256,
         intervals=config.interval_spec(),
         min_support=config.policy.min_support,
+        fit=fit,
+        settings=config.plain() if trained_as is None else trained_as,
     )
     result = AuditResult(
         name=config.name,
@@ -277,15 +286,6 @@ def _training_notes(training: TrainingRecord | None) -> tuple[str, ...]:
         names = ", ".join(training.undefined)
         notes.append(f"The checkpoint was selected without {names}: no validation rows.")
     return tuple(notes)
-
-
-def _curve(training: TrainingRecord | None) -> TrainingCurve | None:
-    if training is None or any(epoch.val_accuracy is None for epoch in training.epochs):
-        return None
-    return TrainingCurve(
-        tuple(epoch.train_accuracy for epoch in training.epochs),
-        tuple(float(epoch.val_accuracy or 0.0) for epoch in training.epochs),
-    )
 
 
 def _provenance(config: Config, inputs: Inputs, training: TrainingRecord | None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from imgid_audit.report.sections import (
     mitigations,
     overall,
     provenance,
+    training,
     verdicts,
     worst_images,
 )
@@ -42,6 +43,7 @@ SECTIONS.register(decisions.SECTION)
 SECTIONS.register(calibration.SECTION)
 SECTIONS.register(worst_images.SECTION)
 SECTIONS.register(findings.SECTION)
+SECTIONS.register(training.SECTION)
 SECTIONS.register(mitigations.SECTION)
 SECTIONS.register(limits.SECTION)
 SECTIONS.register(method.SECTION)

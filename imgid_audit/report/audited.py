@@ -10,6 +10,7 @@ from imgid_audit.report import numbers
 from imgid_audit.report.blocks import Fact
 from imgid_audit.report.compared import wording
 from imgid_audit.report.facts import Facts
+from imgid_audit.report.trained.wording import choice, glance
 
 
 def facts(of: Facts) -> tuple[Fact, ...]:
@@ -20,6 +21,7 @@ def facts(of: Facts) -> tuple[Fact, ...]:
     )
     return (
         *_model(of),
+        *_trained(of),
         Fact("Task", f"{task.kind}, {what}"),
         *_table(of),
         Fact("Rows", _rows(of)),
@@ -46,8 +48,11 @@ def _model(of: Facts) -> list[Fact]:
         told = [Fact("Model", f"not seen: {source}")]
         return told + [Fact("Predictions SHA-256", digest, code=True) for digest in _some(digests, "predictions")]
     weights = model.get("weights")
+    fit = of.result.fit
+    chosen = {} if fit is None or fit.search is None else choice(fit.search) or {}
+    architecture = chosen.get("architecture", model.get("architecture", "not named"))
     how = f"weights from {weights}, audited as they are" if weights else "trained in this run"
-    told = [Fact("Model", f"{model.get('architecture', 'not named')}, {how}")]
+    told = [Fact("Model", f"{architecture}, {how}")]
     return told + [Fact("Weights SHA-256", digest, code=True) for digest in _some(digests, "weights")]
 
 
@@ -81,6 +86,12 @@ def _operating_point(of: Facts) -> list[Fact]:
     if evaluation.operating_point is None and evaluation.costs is None:
         return []
     return [Fact("Operating point", operating_point(of))]
+
+
+def _trained(of: Facts) -> list[Fact]:
+    """Who chose the settings, where a search did."""
+    fit = of.result.fit
+    return [] if fit is None or fit.search is None else [Fact("Training", glance(fit.search))]
 
 
 def _compared(of: Facts) -> list[Fact]:

@@ -62,7 +62,9 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     heading: str = ""
-    kind: Literal["list", "forest", "heat", "gaps", "plain", "methods", "compared", "compared answer"] = "list"
+    kind: Literal[
+        "list", "forest", "heat", "gaps", "plain", "methods", "compared", "compared answer", "compared trials"
+    ] = "list"
 
 
 @dataclass(frozen=True, slots=True)

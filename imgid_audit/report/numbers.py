@@ -142,6 +142,23 @@ def count(number: int | None) -> str:
     return f"{number:,}".replace(",", THIN).replace("-", MINUS)
 
 
+def short(number: float) -> str:
+    """A number along an axis, ``93 k``, ``11.2 M``: three digits, for places alone; tables have the whole."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size * 0.9995:
+            return f"{_rounded(number / size)}{NBSP}{letter}"
+    return _rounded(number)
+
+
+def _rounded(number: float) -> str:
+    return setting(float(f"{number:.3g}"))
+
+
+def rate(number: float) -> str:
+    """A learning rate or another setting that was computed, with three digits: ``0.000346``."""
+    return _rounded(number)
+
+
 def needed(more: int, ends: tuple[int, int | None] | None) -> str:
     """How many more, with the range that noise leaves: ``40 (25 to 90)``, ``40 (25 or more)``, ``40``."""
     if ends is None or ends == (more, more):

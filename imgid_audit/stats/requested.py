@@ -6,6 +6,7 @@ import numpy as np
 
 from imgid_audit.core.policy import Forms
 from imgid_audit.core.result import GapKind
+from imgid_audit.stats import mover
 from imgid_audit.stats.bands import Band, RateBand
 from imgid_audit.stats.intervals import Bounds
 from imgid_audit.stats.methods import COMPARED, OTHERS, Method, comparison, method
@@ -37,6 +38,23 @@ def requested_limits(band: Band, kind: GapKind, level: float) -> Bounds | None:
     x = np.where(n > 0, band.value, np.nan) * n
     either = np.minimum(freedom[:, None], freedom[None, :])
     return comparison(kind, asked)(x[:, None], n[:, None], x[None, :], n[None, :], level, either)
+
+
+def between_limits(one: RateBand, other: RateBand, level: float) -> Bounds:
+    """Limits of one - other, slice by slice, for two independent samples with the same slices, (slices,).
+
+    By the form that `one` asks for: square-and-add of the two rates' own limits, or the score limits on
+    effective counts, with the fewer degrees of freedom of the two. NaN where either has no trials.
+    """
+    asked = _asked(one.forms, "difference")
+    if asked == _asked(DEFAULTS, "difference"):
+        return mover.difference(one.value, one.limits(level), other.value, other.limits(level))
+    counts = []
+    for band in (one, other):
+        n = band.effective_n
+        counts += [np.where(n > 0, band.value, np.nan) * n, n]
+    freedom = np.minimum(one.degrees(), other.degrees())
+    return comparison("difference", asked)(counts[0], counts[1], counts[2], counts[3], level, freedom)
 
 
 def _asked(forms: Forms, kind: GapKind) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,25 @@ from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.progress import Progress
 from imgid_audit.core.task import Task
 from imgid_audit.vision import device as devices
+from imgid_audit.vision.accumulate import Gradients, Lot, Parts, Passed
 from imgid_audit.vision.augment import augment, is_random
+from imgid_audit.vision.averaging import Averaging, fresh_statistics, plain_epochs
 from imgid_audit.vision.checkpoint import History
+from imgid_audit.vision.compiled import Compiled
+from imgid_audit.vision.distributed import ALONE, World
 from imgid_audit.vision.errors import DivergedError
+from imgid_audit.vision.finetune import Phases
 from imgid_audit.vision.meters import Meters
 from imgid_audit.vision.mix import Drawn, draw, mixed_images
 from imgid_audit.vision.models import logits_of
 from imgid_audit.vision.objective import Objective, material_of
-from imgid_audit.vision.reproducible import derive, seed_all
+from imgid_audit.vision.optimizer import make_optimizer, set_rate
+from imgid_audit.vision.reproducible import AUGMENT, EPOCH, MIX, ORDER, RESAMPLE, derive, seed_all
 from imgid_audit.vision.settings import AugmentSettings, ModelSettings, TrainSettings
+from imgid_audit.vision.slices import Slices
 from imgid_audit.vision.sources import Batch, Finish, ImageSource, Rows, blocks
 from imgid_audit.vision.transforms import InputTransform
-from imgid_audit.vision.treatment import PLAIN, Resample, Treatment, decay_of
-
-INIT, EPOCH, ORDER, RESAMPLE, AUGMENT, MIX = range(6)
-"""What seeds are derived for."""
-
+from imgid_audit.vision.treatment import PLAIN, Resample, Scores, Treatment, decay_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
@@ -55,6 +58,7 @@ class Job:
     stop: Callable[[], bool]
     treatment: Treatment = PLAIN
     keep_average: bool = False
+    world: World = ALONE
 
     @property
     def augment(self) -> AugmentSettings:
@@ -69,27 +73,56 @@ class Loop:
         self.job = job
         self.layout = devices.memory_format(job.device)
         self.dtype = devices.resolve_precision(job.settings.precision, job.device, training=True)
-        self.model = model.to(job.device, memory_format=self.layout)
+        self.model = job.world.prepared(model.to(job.device, memory_format=self.layout), job.device)
         decay = decay_of(job.treatment, job.settings.weight_decay)
-        self.optimizer = make_optimizer(self.model, job.settings.model_copy(update={"weight_decay": decay}))
+        settings, classes = job.settings, len(job.task.labels)
+        self.phases = Phases(self.model, classes, settings.fine_tune)
+        self.optimizer = make_optimizer(self.model, classes, settings, decay)
+        self.average = (
+            None if settings.average is None else Averaging(self.model, settings.average, plain_epochs(settings))
+        )
+        self._network = self.model
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=self.dtype == torch.float16)
         self.train_rows, self.val_rows = job.manifest.rows("train"), job.manifest.rows("val")
+        self.slices = Slices(job.manifest)
         self.groups = None if job.groups is None else torch.from_numpy(job.groups)
         groups = None if job.groups is None else job.groups[self.train_rows]
         labels = job.manifest.label.codes[self.train_rows]
         material = material_of(labels, groups, len(job.task.labels), len(job.group_names))
         self.objective = Objective(job.treatment, material, self.model, job.settings.epochs)
-        self.turn = (0, 0)
+        steps = job.settings.epochs * -(-len(self.train_rows) // job.settings.batch_size)
+        self.compiled = Compiled(self.model, job.settings.compile, job.device, steps)
+        parts = Parts(job.settings.accumulate, self.model, job.device, self.compiled.gives_up)
+        self.gradients = Gradients(self.model, self._logits, self.objective, self.scaler, parts)
+        self.turn, self.together = (0, 0), 0  # epoch and batch; its rows in all processes
 
     @property
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+        parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+        parts["accumulate"] = self.gradients.parts
+        if self.average is not None:
+            parts["average"] = self.average.model
         return parts if self.objective.plain else {**parts, "loss": self.objective.loss}
 
-    def finished(self) -> contextlib.AbstractContextManager[None]:
-        """The network as it predicts: for validation, and for the weights that are kept."""
-        return self.objective.finished()
+    @property
+    def network(self) -> nn.Module:
+        """The network that is judged and kept: the average once it has begun, else the one that is trained."""
+        return self.average.network if self.average is not None and self.average.begun else self.model
+
+    @contextlib.contextmanager
+    def finished(self) -> Iterator[None]:
+        """`network` as it predicts: for validation, and for the weights that are kept."""
+        with self._computing_with(self.network), self.objective.finished(self.network):
+            yield
+
+    @contextlib.contextmanager
+    def _computing_with(self, network: nn.Module) -> Iterator[None]:
+        self._network = network
+        try:
+            yield
+        finally:
+            self._network = self.model
 
     @property
     def lr(self) -> float:
@@ -98,37 +131,58 @@ class Loop:
     def train_epoch(self, epoch: int, source: ImageSource, history: History) -> Meters:
         """Epoch `epoch` (from 1): every (resampled) training row once, in random order."""
         job, settings = self.job, self.job.settings
-        seed_all(derive(settings.seed, EPOCH, epoch))
+        world = job.world
+        seed_all(derive(settings.seed, EPOCH, epoch, *([] if world.first else [world.rank])))
         plan = self._plan(epoch)
         rows = sum(map(len, plan))
-        meters = Meters(len(job.task.labels))
-        self.model.train()
-        for number, batch in enumerate(source.batches(plan, self._finish(epoch))):
-            if job.stop():
+        meters = Meters(len(job.task.labels), slices=self.slices)
+        self.phases.enter(epoch)
+        for number, batch in enumerate(source.batches(world.stripes(plan), self._finish(epoch))):
+            together, stopped = world.sums(self._usable(batch), job.stop())
+            if stopped:
                 raise StoppedError(
                     f"training stopped in epoch {epoch} of {settings.epochs}: the same command continues"
                 )
-            self._set_lr((epoch - 1 + number / len(plan)) / settings.epochs)
+            set_rate(self.optimizer, settings, epoch - 1 + number / len(plan))
             history.undecodable.update(batch.failed)
-            if batch.pixels is None or (len(batch.rows) == 1 < settings.batch_size):
-                continue  # batch norm has no statistics of a single image
-            self.turn = (epoch, number)
-            loss = self._step(batch, meters)
+            if not together:
+                continue
+            self.turn, self.together = (epoch, number), int(together)
+            (loss,) = world.sums(self._step(batch, meters))
             if not math.isfinite(loss):
                 raise DivergedError(f"training loss became {loss} in epoch {epoch}, batch {number + 1}")
-            history.images_seen += len(batch.rows)
+            history.images_seen += self.together
             done = (epoch - 1) * rows + min((number + 1) * settings.batch_size, rows)
             job.progress.update(done, settings.epochs * rows, self._remark(epoch, loss, history))
+        if self.average is not None and self.average.ended(self.model, epoch) and not self.phases.frozen(epoch):
+            self._renew_statistics(epoch, source)
+        for module in (self.model, *([] if self.average is None else [self.average.model])):
+            world.average_buffers(module)
+        self._share(meters, history)
         return meters
 
-    def validate(self, source: ImageSource, history: History) -> Meters:
-        """Loss, accuracy, and accuracy by class and group on the validation rows."""
+    def _renew_statistics(self, epoch: int, source: ImageSource) -> None:
+        """The average's batch-norm statistics over the epoch's rows as it saw them: one more forward pass."""
+        with self._computing_with(self.network), fresh_statistics(self.network) as needed:
+            for batch in source.batches(self._plan(epoch) if needed else (), self._finish(epoch)):
+                if any(self.job.world.sums(self.job.stop())):
+                    raise StoppedError(f"training stopped at the end of epoch {epoch}: the same command continues")
+                if batch.pixels is not None and self._usable(batch):
+                    self._logits(batch.pixels)
+
+    def validate(
+        self, source: ImageSource, history: History, keep: list[tuple[Rows, Scores]] | None = None
+    ) -> Meters:
+        """Loss, accuracy, and accuracy by class, group and slice on the validation rows.
+
+        Their rows and class probabilities are added to `keep`, batch by batch.
+        """
         job = self.job
-        meters = Meters(len(job.task.labels), len(job.group_names))
+        meters = Meters(len(job.task.labels), len(job.group_names), self.slices)
         size = devices.auto_batch_size(job.device, job.transform.size)
-        self.model.eval()
+        self._network.eval()
         with torch.inference_mode():
-            for batch in source.batches(blocks(self.val_rows, size)):
+            for batch in source.batches(job.world.stripes(blocks(self.val_rows, size))):
                 history.undecodable.update(batch.failed)
                 if batch.pixels is None:
                     continue
@@ -136,30 +190,62 @@ class Loop:
                 logits = self._logits(batch.pixels).cpu()
                 losses = nn.functional.cross_entropy(logits, label, reduction="none")
                 group = None if self.groups is None else self.groups[torch.from_numpy(batch.rows)]
-                meters.update(logits.argmax(dim=1), label, group, losses)
+                meters.update(logits.argmax(dim=1), label, group, losses, batch.rows)
+                if keep is not None:
+                    keep.append((batch.rows, logits.double().softmax(dim=1).numpy()))
+        self._share(meters, history)
         return meters
 
     def finite(self) -> bool:
-        """Whether all weights are finite numbers."""
-        return all(bool(torch.isfinite(value).all()) for value in self.model.state_dict().values())
+        """Whether all weights that are judged are finite numbers (an average is not, where what it is of is not)."""
+        return all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values())
+
+    def _usable(self, batch: Batch) -> int:
+        """Images to learn from; a single one does not count where batches are asked for: batch norm needs two."""
+        return 0 if batch.pixels is None or len(batch.rows) == 1 < self.job.settings.batch_size else len(batch.rows)
+
+    def _share(self, meters: Meters, history: History) -> None:
+        """What the processes counted, and which images they could not decode, of all of them."""
+        world = self.job.world
+        meters.share(world)
+        for found in world.gathered(history.undecodable):
+            history.undecodable.update(found)
 
     def _step(self, batch: Batch, meters: Meters) -> float:
-        assert batch.pixels is not None
-        label = self._labels(batch)
-        pixels, drawn = self._mixed(batch.pixels)
-        self.optimizer.zero_grad(set_to_none=True)
-        logits = self._logits(pixels)
-        group = None if self.groups is None else self.groups[torch.from_numpy(batch.rows)].to(logits.device)
-        label_there = label.to(logits.device, non_blocking=True)
-        losses, plain = self.objective(logits, label_there, group, self.turn[0], drawn)
-        mean = losses.mean()
-        self.scaler.scale(mean).backward()
+        """One step of the optimiser; this process's share of the loss."""
+        drawn, passed = self._passed(batch) if self._usable(batch) else self._passed_nothing()
+        self.job.world.add_gradients(self.model.parameters())
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if drawn is not None and drawn.share < 0.5:
-            label = label.roll(1, 0)  # a mixed image counts as right where its larger part is recognised
-        meters.update(logits.detach().argmax(dim=1).cpu(), label, loss=plain.cpu())
-        return float(mean.detach())
+        if self.average is not None:
+            self.average.stepped(self.model)
+        if passed is None:
+            return 0.0
+        label, rows = self._labels(batch), batch.rows
+        if drawn is not None and drawn.share < 0.5:  # a mixed image counts as right where its larger part is recognised
+            label, rows = label.roll(1, 0), np.roll(rows, 1)
+        predicted, plain, loss = passed.read()
+        meters.update(predicted, label, loss=plain, rows=rows)
+        return loss
+
+    def _passed(self, batch: Batch) -> tuple[Drawn | None, Passed | None]:
+        """Gradients of a batch, and what came of it."""
+        assert batch.pixels is not None
+        device = self.job.device
+        pixels, drawn = self._mixed(batch.pixels)
+        label = self._labels(batch).to(device, non_blocking=True)
+        group = None if self.groups is None else self.groups[torch.from_numpy(batch.rows)].to(device)
+        return drawn, self.gradients(Lot(pixels, label, group, self.turn[0], drawn, self.together))
+
+    def _passed_nothing(self) -> tuple[None, None]:
+        """No gradients: other processes have the rows. Batch norm over all processes waits for this one too."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.gradients.parts.together:
+            side, channels = self.job.transform.size, self.job.model_settings.input.channels
+            pixels = torch.zeros((0, channels, side, side), dtype=torch.uint8)
+            none = torch.zeros(0, dtype=torch.int64, device=self.job.device)
+            self.gradients(Lot(pixels, none, None, self.turn[0], None, self.together))
+        return None, None
 
     def _mixed(self, pixels: torch.Tensor) -> tuple[torch.Tensor, Drawn | None]:
         """The batch as the treatment mixes it, and how."""
@@ -176,7 +262,9 @@ class Loop:
         device = self.job.device
         with devices.autocast(device, self.dtype):
             batch = self.job.transform.normalise(pixels.to(device, non_blocking=True))
-            return logits_of(self.model(batch.contiguous(memory_format=self.layout))).float()
+            learns = self._network is self.model and self.model.training
+            network = self.compiled if learns else self._network
+            return logits_of(network(batch.contiguous(memory_format=self.layout))).float()
 
     def _labels(self, batch: Batch) -> torch.Tensor:
         return torch.from_numpy(self.job.manifest.label.codes[batch.rows].astype(np.int64))
@@ -206,27 +294,9 @@ class Loop:
 
         return finish
 
-    def _set_lr(self, fraction: float) -> None:
-        """Cosine from `lr` to 0 over the whole training (Loshchilov and Hutter 2017)."""
-        settings = self.job.settings
-        scale = 0.5 * (1 + math.cos(math.pi * fraction)) if settings.schedule == "cosine" else 1.0
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.lr * scale
-
     def _remark(self, epoch: int, loss: float, history: History) -> str:
         last = history.epochs[-1] if history.epochs else None
         known = (
             "" if last is None or last.criterion is None else f", val {self.job.settings.select} {last.criterion:.3f}"
         )
         return f"epoch {epoch}/{self.job.settings.epochs}, loss {loss:.3f}{known}"
-
-
-def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW, Adam, or SGD with Nesterov momentum 0.9."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=settings.lr, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay
-        )
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
-    return kind(parameters, lr=settings.lr, weight_decay=settings.weight_decay)

@@ -15,6 +15,7 @@ from imgid_audit.vision.settings import ModelSettings
 from imgid_audit.vision.transforms import InputTransform, from_weights_preset, resolve_input
 
 WHERE = "[model > architecture]"
+TIMM = "timm/"
 
 
 class SmallCNN(nn.Sequential):
@@ -42,8 +43,8 @@ def build_model(settings: ModelSettings, classes: int) -> nn.Module:
     name = settings.architecture
     if name == "smallcnn":
         model: nn.Module = SmallCNN(settings.input.channels, classes)
-    elif name.startswith("timm/"):
-        model = _timm(name.removeprefix("timm/"), settings.input.channels, classes)
+    elif name.startswith(TIMM):
+        model = _timm(name.removeprefix(TIMM), settings.input.channels, classes)
     elif ":" in name:
         model = _from_factory(name, classes)
     else:
@@ -64,23 +65,11 @@ def is_torchvision(architecture: str) -> bool:
     return ":" not in architecture and "/" not in architecture and architecture in torchvision_names()
 
 
-def pretrained_state(architecture: str) -> dict[str, torch.Tensor]:
-    """torchvision's DEFAULT weights: fetched once, checked against the hash in their name, then cached."""
-    weights = _default_weights(architecture)
-    if weights is None:
-        raise InputError(Problem("[train > init]", f"torchvision has no DEFAULT weights for {architecture!r}"))
-    try:
-        return dict(weights.get_state_dict(progress=False, check_hash=True))
-    except (OSError, RuntimeError) as error:
-        message = f"cannot fetch torchvision's weights of {architecture!r} ({error}): give a file, or null"
-        raise InputError(Problem("[train > init]", message)) from None
-
-
 def input_transform(settings: ModelSettings, stored: InputTransform | None, *, pretrained: bool) -> InputTransform:
     """What the network is fed: the settings, then what is stored with its weights, then, for
     `pretrained` torchvision weights, those weights' own transform; else plain resizing."""
     base = stored
-    if base is None and pretrained and (weights := _default_weights(settings.architecture)) is not None:
+    if base is None and pretrained and (weights := default_weights(settings.architecture)) is not None:
         base = from_weights_preset(weights.transforms())
     default = 64 if settings.architecture == "smallcnn" else 299 if settings.architecture == "inception_v3" else 224
     return resolve_input(settings.input, base, default)
@@ -128,13 +117,15 @@ def _torchvision(name: str, channels: int, classes: int) -> nn.Module:
     return model
 
 
-def _default_weights(architecture: str) -> Any:
+def default_weights(architecture: str) -> Any:
+    """torchvision's DEFAULT weights of an architecture, None where it has none."""
     from torchvision import models
 
     return models.get_model_weights(architecture).DEFAULT if is_torchvision(architecture) else None
 
 
-def _timm(name: str, channels: int, classes: int) -> nn.Module:
+def require_timm(name: str) -> Any:
+    """The module timm; `InputError` where it is not installed or does not know the model `name`."""
     try:
         import timm
     except ImportError:
@@ -142,7 +133,11 @@ def _timm(name: str, channels: int, classes: int) -> nn.Module:
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models(), n=3)
         raise InputError(Problem(WHERE, f"timm has no model {name!r}; near ones: {', '.join(near) or 'none'}"))
-    model: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels)
+    return timm
+
+
+def _timm(name: str, channels: int, classes: int) -> nn.Module:
+    model: nn.Module = require_timm(name).create_model(name, pretrained=False, num_classes=classes, in_chans=channels)
     return model
 
 

@@ -37,6 +37,7 @@ class Objective:
         self.plain = treatment.loss is None
         self.loss: Loss = CrossEntropy() if treatment.loss is None else treatment.loss(material)
         self._epochs = epochs
+        self._classes = material.classes
         self._layer: nn.Linear | None = None
         self._tap: Tap | None = None
         if self.plain:
@@ -49,31 +50,43 @@ class Objective:
             self._tap = Tap(self._layer)
 
     def __call__(
-        self, logits: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor | None, epoch: int, drawn: Drawn | None
+        self,
+        logits: torch.Tensor,
+        labels: torch.Tensor,
+        groups: torch.Tensor | None,
+        epoch: int,
+        drawn: Drawn | None,
+        features: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`(losses to minimise (m,), plain cross-entropies (m,))` of the batch that just went through."""
-        batch = LossBatch(logits, labels, groups, epoch, self._epochs, self._features(), self._weight)
+        """`(losses to minimise (m,), plain cross-entropies (m,))` of a batch.
+
+        `features` (m, d) as `taken` gave them; by default those of the batch that just went through.
+        """
+        features = self.taken() if features is None else features
+        batch = LossBatch(logits, labels, groups, epoch, self._epochs, features, self._weight)
         losses = losses_of(self.loss, batch, drawn)
         if self.plain:
             return losses, losses.detach()
         with torch.no_grad():
             return losses, losses_of(CrossEntropy(), replace(batch, logits=logits.detach()), drawn)
 
-    def finished(self) -> contextlib.AbstractContextManager[None]:
-        """The network as it predicts, for as long as it lasts: the loss may put another last layer in."""
-        return contextlib.nullcontext() if _predicts_as_trained(self.loss) else self._finished()
+    def finished(self, network: nn.Module) -> contextlib.AbstractContextManager[None]:
+        """`network` (the trained one, or its average) as it predicts, for as long as it lasts: the loss may put
+        another last layer in."""
+        return contextlib.nullcontext() if _predicts_as_trained(self.loss) else self._finished(network)
 
     @contextlib.contextmanager
-    def _finished(self) -> Iterator[None]:
-        assert self._layer is not None  # asked for in __init__
-        with replaced(self._layer, self.loss.finished(as_head(self._layer))):
+    def _finished(self, network: nn.Module) -> Iterator[None]:
+        layer = linear_layer(network, self._classes)
+        with replaced(layer, self.loss.finished(as_head(layer))):
             yield
 
     @property
     def _weight(self) -> torch.Tensor | None:
         return None if self._layer is None else self._layer.weight
 
-    def _features(self) -> torch.Tensor | None:
+    def taken(self) -> torch.Tensor | None:
+        """What entered the last layer in the pass that just ended, float32 (m, d), once; None where nobody looks."""
         if self._tap is None or self._tap.inputs is None:
             return None
         inputs, self._tap.inputs = self._tap.inputs, None

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+INIT, EPOCH, ORDER, RESAMPLE, AUGMENT, MIX = range(6)
+"""What seeds of a training are derived for."""
+
 
 def derive(seed: int, *path: int) -> int:
     """A seed of 63 bits for one purpose, independent of its neighbours."""

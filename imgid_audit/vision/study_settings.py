@@ -37,10 +37,15 @@ def _each_once(values: Any) -> Any:
     return values
 
 
+def _plain(value: Any) -> Any:
+    """An integer of a config remembers how it was written; here it is a number alone."""
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _as_entry(value: Any) -> Any:
     """What may be tried of one setting: its type is told by its form, so that errors speak of that form alone."""
     if isinstance(value, list | tuple):
-        return tuple(_each_once(value))
+        return tuple(map(_plain, _each_once(value)))
     if isinstance(value, dict | RangeSettings):
         return RangeSettings.model_validate(value)
     raise problem_at(f"must be a list of values, or {{low, high, log, step}}, got {value!r}")
@@ -66,6 +71,10 @@ class RangeSettings(Settings):
     high: float
     log: bool = Field(False, description="draw the logarithm evenly: for rates")
     step: float | None = Field(None, gt=0, description="multiples of it from `low` on; a grid needs one")
+
+
+Choice = bool | int | float | str | None
+"""One value of a setting that a search chooses among several."""
 
 
 class SearchSettings(Settings):

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
+import numpy as np
 
 from imgid_audit.core.errors import InputError, Problem, StoppedError
 from imgid_audit.core.manifest import Manifest
@@ -20,19 +19,20 @@ from imgid_audit.vision import device as devices
 from imgid_audit.vision.augment import needs_original
 from imgid_audit.vision.checkpoint import History
 from imgid_audit.vision.criterion import criterion_of, group_codes, require_trainable
+from imgid_audit.vision.distributed import World, current, same_everywhere
 from imgid_audit.vision.errors import DivergedError
-from imgid_audit.vision.loop import INIT, Job, Loop
-from imgid_audit.vision.metadata import read_metadata
+from imgid_audit.vision.loop import Job, Loop
 from imgid_audit.vision.meters import Meters
-from imgid_audit.vision.models import build_model, input_transform, pretrained_state
 from imgid_audit.vision.records import EpochRecord, TrainingRecord
-from imgid_audit.vision.reproducible import derive, reproducible
+from imgid_audit.vision.reproducible import INIT, derive, reproducible
 from imgid_audit.vision.settings import ModelSettings, TrainSettings
-from imgid_audit.vision.sources import CACHE_BYTES, ImageSource
-from imgid_audit.vision.state import fit_state
-from imgid_audit.vision.transforms import InputTransform
-from imgid_audit.vision.treatment import PLAIN, Resample, Treatment
-from imgid_audit.vision.weights import LoadedModel, hash_state, load_state, save_weights, stored_transform
+from imgid_audit.vision.sources import CACHE_BYTES, ImageSource, Rows
+from imgid_audit.vision.starting import initial_model, transform_of
+from imgid_audit.vision.treatment import PLAIN, Resample, Scores, Treatment
+from imgid_audit.vision.weights import hash_state, save_weights
+
+Watch = Callable[[EpochRecord, Rows, Scores], None]
+Seen = list[tuple[Rows, Scores]]
 
 
 def train(
@@ -49,6 +49,7 @@ def train(
     keep_average: bool = False,
     progress: Progress = SILENT,
     stop: Callable[[], bool] = lambda: False,
+    watch: Watch | None = None,
 ) -> TrainingRecord:
     """Train on the train split, keep the best epoch by the val split, in `folder`.
 
@@ -63,15 +64,21 @@ def train(
     arguments do not tell: a training of the same plan that is finished in `folder` is not repeated.
     `keep_average` also keeps the best epoch by plain accuracy, as ``weights_average.safetensors``.
 
+    `watch` is called after every new epoch (none that a checkpoint restored) with its record, the validation rows
+    that were seen (m,) and their class probabilities (m, classes), float64. What it raises ends the training
+    and passes.
+
     Raises `InputError` where there is nothing to train on or to select by, `StoppedError` once
     `stop()` is true (the same call continues after the last whole epoch), and `DivergedError`.
     """
     require_trainable(settings, manifest)
     _require_whole(treatment)
-    device = devices.resolve_device(settings.device)
+    world = current()
+    _require_alone(world, treatment, watch)
+    device = devices.resolve_device(world.device(settings.device))
     groups = group_codes(manifest, settings.groups)
     codes, names = groups if groups is not None else (None, ())
-    transform = _transform(model_settings, settings)
+    transform = transform_of(model_settings, settings)
     job = Job(
         manifest,
         task,
@@ -88,16 +95,17 @@ def train(
         stop,
         treatment,
         keep_average,
+        world,
     )
-    name = _name(job, plan)
-    done = _finished(folder, name) if plan else None
+    name = world.of_first(lambda: _name(job, plan))
+    done = world.of_first(lambda: _finished(folder, name)) if plan else None
     if done is not None:
         return done
     folder.mkdir(parents=True, exist_ok=True)
     with reproducible(derive(settings.seed, INIT), device):
-        loop = Loop(job, _initial_model(model_settings, settings, len(task.labels)))
+        loop = Loop(job, initial_model(model_settings, settings, len(task.labels)))
         try:
-            return _run(job, loop, name, plan)
+            return _run(job, loop, name, plan, watch)
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -131,10 +139,22 @@ def _require_whole(treatment: Treatment) -> None:
         raise InputError(Problem("[mitigations]", "new points among embeddings exist in scope head alone"))
 
 
-def _run(job: Job, loop: Loop, name: str, plan: str) -> TrainingRecord:
+def _require_alone(world: World, treatment: Treatment, watch: Watch | None) -> None:
+    """Raise `InputError` for what one process alone can train."""
+    if world.alone or (treatment is PLAIN and watch is None):
+        return
+    what = "a network of a mitigation, a search or a study"
+    raise InputError(Problem("WORLD_SIZE", f"is {world.size}, but {what} is trained by one process: no torchrun"))
+
+
+def _run(job: Job, loop: Loop, name: str, plan: str, watch: Watch | None) -> TrainingRecord:
     """All epochs, from the checkpoint where there is one of this very training."""
     settings = job.settings
+    world = job.world
     history = checkpoint.restore(job.folder, name, loop.parts)
+    if not world.alone:
+        same_everywhere(world, [None if history is None else len(history.epochs)], "checkpoints")
+        same_everywhere(world, [hash_state(loop.model)], "starting weights")
     if history is None:
         history = History()
         for file in (
@@ -146,33 +166,47 @@ def _run(job: Job, loop: Loop, name: str, plan: str) -> TrainingRecord:
     with _sources(job) as source, _sources(job, val=True) as val_source:
         ended = _ended(history, settings)
         while not ended:
-            _epoch(job, loop, history, source, val_source)
-            checkpoint.save(job.folder, name, history, loop.parts)
+            seen: Seen | None = None if watch is None else []
+            _epoch(job, loop, history, source, val_source, seen)
+            if watch is not None:  # before the checkpoint: an epoch may be told twice, never not at all
+                watch(history.epochs[-1], *_joined(seen or [], len(job.task.labels)))
+            world.of_first(lambda: checkpoint.save(job.folder, name, history, loop.parts))
             ended = _ended(history, settings)
     record = _record(job, loop, history, ended, name if plan else "")
-    records.write_record(record, job.folder)
-    checkpoint.discard(job.folder)
+    world.of_first(lambda: records.write_record(record, job.folder))
+    if world.first:
+        checkpoint.discard(job.folder)
     return record
 
 
-def _epoch(job: Job, loop: Loop, history: History, source: ImageSource, val_source: ImageSource) -> None:
+def _joined(seen: Seen, classes: int) -> tuple[Rows, Scores]:
+    rows, scores = zip(*seen, strict=True) if seen else ((), ())
+    return np.concatenate([np.zeros(0, np.intp), *rows]), np.concatenate([np.zeros((0, classes)), *scores])
+
+
+def _epoch(
+    job: Job, loop: Loop, history: History, source: ImageSource, val_source: ImageSource, keep: Seen | None
+) -> None:
     number = len(history.epochs) + 1
     try:
         seen = loop.train_epoch(number, source, history)
         with loop.finished():
-            _judge(job, loop, history, seen, val_source)
+            _judge(job, loop, history, seen, val_source, keep)
     except DivergedError as error:
         kept = f"the weights of epoch {history.best_epoch} are kept" if history.best_epoch else "no epoch was completed"
-        checkpoint.discard(job.folder)
+        if job.world.first:
+            checkpoint.discard(job.folder)
         raise DivergedError(f"{error}; {kept}. Make train.lr smaller (it is {job.settings.lr:g})") from None
 
 
-def _judge(job: Job, loop: Loop, history: History, seen: Meters, val_source: ImageSource) -> None:
+def _judge(
+    job: Job, loop: Loop, history: History, seen: Meters, val_source: ImageSource, keep: Seen | None
+) -> None:
     """Validate the network as it predicts, note the epoch, and keep the weights where they are the best so far."""
     number = len(history.epochs) + 1
     if not loop.finite():
         raise DivergedError(f"weights became NaN or infinite in epoch {number}")
-    val = loop.validate(val_source, history)
+    val = loop.validate(val_source, history, keep)
     if val.loss is not None and not math.isfinite(val.loss):
         raise DivergedError(f"validation loss became {val.loss} in epoch {number}")
     if seen.loss is None or seen.accuracy is None:
@@ -180,7 +214,17 @@ def _judge(job: Job, loop: Loop, history: History, seen: Meters, val_source: Ima
         raise InputError(Problem("[data > image]", f"no training image could be used: {'; '.join(reasons[:3])}"))
     value, worst, history.undefined = criterion_of(job.settings, val, job.task.labels, job.group_names)
     epoch = EpochRecord(
-        number, seen.loss, seen.accuracy, val.loss, val.accuracy, value, worst, loop.lr, history.images_seen
+        number,
+        seen.loss,
+        seen.accuracy,
+        val.loss,
+        val.accuracy,
+        value,
+        worst,
+        loop.lr,
+        history.images_seen,
+        seen.slice_accuracy,
+        val.slice_accuracy,
     )
     history.epochs.append(epoch)
     if history.is_best(epoch):
@@ -192,7 +236,8 @@ def _judge(job: Job, loop: Loop, history: History, seen: Meters, val_source: Ima
 def _saved(job: Job, loop: Loop, file: str) -> str:
     """Keep the network's weights as `file`; its sha256."""
     architecture = job.model_settings.architecture
-    return save_weights(loop.model, job.folder / file, job.task.labels, job.transform, architecture)
+    path, labels = job.folder / file, job.task.labels
+    return job.world.of_first(lambda: save_weights(loop.network, path, labels, job.transform, architecture))
 
 
 def _ended(history: History, settings: TrainSettings) -> str:
@@ -233,6 +278,10 @@ def _record(job: Job, loop: Loop, history: History, ended: str, fingerprint: str
         average_weights=records.WEIGHTS_AVERAGE if job.keep_average else "",
         average_sha256=history.average_sha256,
         fingerprint=fingerprint,
+        slices=loop.slices.names,
+        slice_rows=tuple(
+            zip(*(loop.slices.counts(rows).tolist() for rows in (loop.train_rows, loop.val_rows)), strict=True)
+        ),
     )
 
 
@@ -244,30 +293,3 @@ def _sources(job: Job, *, val: bool = False) -> ImageSource:
     assert job.manifest.images is not None  # require_trainable saw to it
     room = CACHE_BYTES // 4 if val else CACHE_BYTES
     return ImageSource(job.manifest.images, job.root, prepare, threads=threads, cache_bytes=room)
-
-
-def _transform(model_settings: ModelSettings, settings: TrainSettings) -> InputTransform:
-    stored = None
-    if settings.init not in (None, "DEFAULT") and Path(settings.init).is_file():
-        stored = stored_transform(read_metadata(Path(settings.init)), settings.init)
-    return input_transform(model_settings, stored, pretrained=settings.init is not None)
-
-
-def starting_model(model_settings: ModelSettings, settings: TrainSettings, classes: int) -> LoadedModel:
-    """The network that a training starts from, as it is; a last layer that `train.init` lacks is drawn from the seed.
-
-    Raises `InputError` as `train` does for `init`.
-    """
-    transform = _transform(model_settings, settings)
-    with reproducible(derive(settings.seed, INIT), torch.device("cpu")):
-        model = _initial_model(model_settings, settings, classes)
-    return LoadedModel(model.eval(), transform, None, hash_state(model))
-
-
-def _initial_model(model_settings: ModelSettings, settings: TrainSettings, classes: int) -> nn.Module:
-    model = build_model(model_settings, classes)
-    if settings.init is not None:
-        given = settings.init == "DEFAULT"
-        state = pretrained_state(model_settings.architecture) if given else load_state(Path(settings.init))
-        fit_state(model, state, f"[train > init] {settings.init}", classes, new_head=True)
-    return model

@@ -12,7 +12,7 @@ from imgid_audit.core.task import Task
 
 
 def test_codes_are_stable() -> None:
-    assert CHECKS.names == ("D001", "D002", "D003", "D004", "D005", "D006", "M001", "M002")
+    assert CHECKS.names == ("D001", "D002", "D003", "D004", "D005", "D006", "M001", "M002", "M003")
 
 
 def test_every_check_is_described() -> None:

@@ -23,6 +23,7 @@ from imgid_audit import pipeline
 from imgid_audit.config import Config, load_config
 from imgid_audit.core.comparison import Comparison
 from imgid_audit.core.errors import AuditError
+from imgid_audit.core.fit import Fit
 from tests.tiny import predictions_config, predictions_table, tiny_config, write_tiny
 
 
@@ -75,6 +76,7 @@ LAB = {
 }
 METHOD, PRIMARY = "mitigations.methods.0", "mitigations.primary"
 STATS = {"model.input.mean": [0.2, 0.2, 0.2], "model.input.std": [0.3, 0.3, 0.3]}
+START = {"train.init": "some.safetensors", "train.fine_tune": {"frozen_epochs": 1, "backbone_lr": 0.1}}
 CASES: dict[str, Case] = {
     "name": Case({"name": "another"}),
     "notes": Case({"notes": ["simulated"]}),
@@ -135,6 +137,16 @@ CASES: dict[str, Case] = {
     "train.groups": trained({"train.groups": ["sex"]}, {"train.groups": ["device"], "train.select": "worst_group"}),
     "train.patience": trained({"train.patience": 1}, {"train.lr": 1e-9, "train.epochs": 6}),
     "train.seed": trained({"train.seed": 1}),
+    "train.fine_tune.frozen_epochs": trained({"train.fine_tune.frozen_epochs": 2}, START),
+    "train.fine_tune.backbone_lr": trained({"train.fine_tune.backbone_lr": 0.9}, START),
+    "train.fine_tune.layer_decay": trained({"train.fine_tune.layer_decay": 0.2}, START),
+    "train.average.method": trained({"train.average.method": "swa"}, {"train.average": {"start": 0}}),
+    "train.average.decay": trained({"train.average.decay": 0.05}, {"train.average": {"decay": 0.02}}),
+    "train.average.start": trained(
+        {"train.average.start": 0.6}, {"train.average": {"method": "swa", "start": 0}, "train.epochs": 4}
+    ),
+    "train.accumulate": trained({"train.accumulate": 2}),
+    "train.compile": trained({"train.compile": "never"}, acts=False),
     "train.workers": trained({"train.workers": 3}, {"train.workers": 0}, acts=False),
     "train.precision": trained({"train.precision": "bfloat16"}, {"train.precision": "float32"}),
     "train.device": trained({"train.device": "cuda:99"}),
@@ -235,6 +247,58 @@ CASES |= {
     "mitigations.head.batch_size": compared({"mitigations.head.batch_size": 4}),
     "mitigations.head.lr": compared({"mitigations.head.lr": 0.001}),
     "mitigations.head.weight_decay": compared({"mitigations.head.weight_decay": 0.9}),
+}
+
+
+SEARCH = {
+    "train.search": {
+        "sampler": "random",
+        "trials": 3,
+        "confirm": 2,
+        "pruner": "none",
+        "space": {"lr": {"low": 0.0001, "high": 0.1, "log": True}, "augment.hflip": [0, 0.5]},
+    }
+}
+LADDER = {"train.ladder": {"architectures": ["smallcnn", "shufflenet_v2_x0_5"], "seeds": 2}, "train.groups": ["device"]}
+SHARES = {"train.data_ladder": {"fractions": [0.5, 1], "seeds": 2}, "train.groups": ["device"]}
+EFFECT = {
+    "train.augment_effect": {"seeds": 2},
+    "train.augment": {"hflip": 0.5, "rotation": 5},
+    "train.groups": ["device"],
+}
+
+
+def searched(after: Settings, before: Settings | None = None) -> Case:
+    return trained({f"train.search.{name}": value for name, value in after.items()}, {**SEARCH, **(before or {})})
+
+
+OBJECTIVE = {"train.search.objective": {"metric": "recall", "across": ["device", "sex"], "class": "right"}}
+CASES |= {
+    "train.search.sampler": searched({"sampler": "tpe"}),
+    "train.search.trials": searched({"trials": 2}),
+    "train.search.minutes": searched({"minutes": 1e-9}),
+    "train.search.pruner": searched({"pruner": "median"}, {"train.search.trials": 12, "train.epochs": 3}),
+    "train.search.seed": searched({"seed": 5}),
+    "train.search.confirm": searched({"confirm": 3}),
+    "train.search.space": searched({"space": {"weight_decay": [0.1, 1]}}),
+    "train.search.objective.metric": searched({"objective.metric": "selection_rate"}, OBJECTIVE),
+    "train.search.objective.across": searched({"objective.across": ["device"]}, OBJECTIVE),
+    "train.search.objective.class": searched({"objective.class": "left"}, OBJECTIVE),
+    "train.search.objective.of": searched({"objective.of": "gap"}, OBJECTIVE),
+    "train.search.objective.ignore": searched({"objective.ignore": ["night"]}, OBJECTIVE),
+    "train.ladder.architectures": trained({"train.ladder.architectures": ["shufflenet_v2_x0_5", "smallcnn"]}, LADDER),
+    "train.ladder.seeds": trained({"train.ladder.seeds": 3}, LADDER),
+    "train.ladder.across": trained({"train.ladder.across": ["sex"]}, LADDER),
+    "train.ladder.tolerance": trained({"train.ladder.tolerance": 0.999}, LADDER),
+    "train.data_ladder.fractions": trained({"train.data_ladder.fractions": [0.25, 1]}, SHARES),
+    "train.data_ladder.by_group": trained({"train.data_ladder.by_group": True}, SHARES),
+    "train.data_ladder.seeds": trained({"train.data_ladder.seeds": 3}, SHARES),
+    "train.data_ladder.across": trained({"train.data_ladder.across": ["sex"]}, SHARES),
+    "train.data_ladder.tolerance": trained({"train.data_ladder.tolerance": 0.999}, SHARES),
+    "train.augment_effect.each": trained({"train.augment_effect.each": True}, EFFECT),
+    "train.augment_effect.seeds": trained({"train.augment_effect.seeds": 3}, EFFECT),
+    "train.augment_effect.across": trained({"train.augment_effect.across": ["sex"]}, EFFECT),
+    "train.augment_effect.tolerance": trained({"train.augment_effect.tolerance": 0.999}, EFFECT),
 }
 
 
@@ -351,7 +415,21 @@ def observe(settings: Settings, world: Path, out: Path) -> tuple[Any, ...]:
         json.loads((out / "predictions" / "ledger.json").read_text())["meta"] if shards else None,
         pictures,
         comparison_of(result.comparison),
+        fit_of(result.fit),
     )  # fmt: skip
+
+
+def fit_of(fit: Fit | None) -> str:
+    """What is told of the training, without what it repeats of the config."""
+    if fit is None:
+        return ""
+    found = [fit.curves, fit.gaps]
+    if fit.search is not None:
+        of = fit.search
+        found += [of.trials, of.chosen, of.ended, of.val, of.estimates, of.changes, of.importance]
+    for study in fit.studies:
+        found += [study.variants, study.estimates, study.steps, study.enough, study.flattening]
+    return repr(found)
 
 
 def comparison_of(comparison: Comparison | None) -> str:

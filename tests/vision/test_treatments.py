@@ -19,7 +19,8 @@ from imgid_audit.vision.last_layer import as_head, linear_layer
 from imgid_audit.vision.loop import Loop
 from imgid_audit.vision.records import WEIGHTS, WEIGHTS_AVERAGE, TrainingRecord, read_record
 from imgid_audit.vision.settings import AugmentSettings, InputSettings, ModelSettings, TrainSettings
-from imgid_audit.vision.train import starting_model, train
+from imgid_audit.vision.starting import starting_model
+from imgid_audit.vision.train import train
 from imgid_audit.vision.treatment import LinearHead, LossBatch, Material, Mix, PlainLoss, Treatment
 from imgid_audit.vision.weights import load_model
 

@@ -21,7 +21,7 @@ from imgid_audit.pipeline.comparing.laboratory import Laboratory
 from imgid_audit.pipeline.comparing.tried import Tried, Workshop, not_run
 from imgid_audit.pipeline.comparing.whole import open_whole
 from imgid_audit.pipeline.comparing.winner import export_winner
-from imgid_audit.pipeline.job import Job
+from imgid_audit.pipeline.job import STUDIES, Job
 from imgid_audit.pipeline.unmet_mitigations import lacking
 
 ORDER: tuple[Selected, ...] = ("declared", "average")
@@ -67,7 +67,9 @@ def asked(job: Job) -> str:
     """Names a comparison by all that it reads of the config and of the data."""
     from imgid_audit import __version__
 
-    plain = job.config.plain()
+    plain = job.fitted.plain()
+    for study in ("search", *STUDIES):
+        plain.get("train", {}).pop(study, None)
     read = ("task", "data", "model", "train", "operating_point", "costs", "calibration", "metrics", "intervals")
     settings = {name: plain[name] for name in (*read, "mitigations") if name in plain}
     support = job.config.policy.min_support

@@ -18,8 +18,9 @@ from imgid_audit.io.kept_networks import KeptNetwork
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.pipeline import steps
 from imgid_audit.pipeline.comparing.bench import Bench
-from imgid_audit.pipeline.comparing.laboratory import Scores, Setting, versions
+from imgid_audit.pipeline.comparing.laboratory import Setting
 from imgid_audit.pipeline.comparing.pixels import with_pictures_as_points
+from imgid_audit.pipeline.training import Scores, rooted, versions
 from imgid_audit.vision.settings import AugmentSettings
 from imgid_audit.vision.treatment import HeadTask, LinearHead, Part
 
@@ -165,19 +166,17 @@ def _backbone(bench: Bench) -> tuple[LoadedModel, str]:
     """The network whose last layer is replaced, and what it is."""
     from imgid_audit.pipeline.inputs import weights_path
 
-    job, config = bench.job, bench.job.config
+    job, config = bench.job, bench.job.fitted
     assert config.model is not None
     architecture = config.model.architecture
     if bench.settings.backbone == "init":
-        from imgid_audit.vision.train import starting_model
+        from imgid_audit.vision.starting import starting_model
 
         if config.train.init is None:
             raise InputError(Problem("[mitigations > backbone]", "init needs `train.init`: the weights to start from"))
-        init = config.train.init if config.train.init == "DEFAULT" else str(config.path_of(config.train.init))
-        settings = config.train.model_copy(update={"init": init})
-        return starting_model(
-            config.model, settings, len(bench.ask.labels)
-        ), f"{architecture}, as `train.init` gives it"
+        settings = rooted(job, config.train.alone())
+        model = starting_model(config.model, settings, len(bench.ask.labels))
+        return model, f"{architecture}, as `train.init` gives it"
     steps.train_step(job)
     how = "the given weights" if weights_path(config) is not None else "trained in this run"
     return steps.load_trained(job), f"{architecture}, {how}"

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from imgid_audit.core.comparison import Selected
 from imgid_audit.io.kept_networks import KeptNetwork, network_key
-from imgid_audit.io.provenance import provenance
 from imgid_audit.mitigations.combined import Remedy
-
-Scores = NDArray[np.float64]
+from imgid_audit.pipeline.training import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +69,6 @@ class Laboratory(Protocol):
     def save(self, network: KeptNetwork, path: Path) -> str:
         """Write the network picked by the declared criterion as an ordinary weights file; its sha256."""
         ...
-
-
-LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "fairlearn")
-"""Whose versions a network depends on."""
-
-
-def versions() -> str:
-    """Of the libraries that train, and the hash of our own code: a corrected method is another one."""
-    found = provenance()
-    told = [f"{name} {found['versions'].get(name)}" for name in LIBRARIES]
-    return ", ".join([*told, f"code {found['hashes']['code']}"])
 
 
 def key_of(laboratory: Laboratory, remedy: Remedy, setting: Setting, seed: int, protocol: Mapping[str, Any]) -> str:

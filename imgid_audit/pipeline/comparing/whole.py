@@ -18,7 +18,8 @@ from imgid_audit.io.kept_networks import KeptNetwork, network_key
 from imgid_audit.io.shards import ShardStore
 from imgid_audit.mitigations.combined import Remedy
 from imgid_audit.pipeline.comparing.bench import Bench
-from imgid_audit.pipeline.comparing.laboratory import Scores, Setting, code_hashes, versions
+from imgid_audit.pipeline.comparing.laboratory import Setting, code_hashes
+from imgid_audit.pipeline.training import Scores, rooted, versions
 from imgid_audit.vision.treatment import HeadTask, LinearHead, Part, Treatment
 
 if TYPE_CHECKING:
@@ -114,11 +115,9 @@ class WholeLaboratory:
         return save_weights(loaded.module, path, labels, loaded.transform, settings.architecture)
 
     def _settings(self, setting: Setting, seed: int) -> TrainSettings:
-        config = self.bench.job.config
-        init = config.train.init
-        given = init if init in (None, "DEFAULT") else str(config.path_of(str(init)))
-        changes = {**setting.plain(), "seed": seed, "select": self.bench.select, "init": given, "resample": None}
-        return config.train.model_copy(update=changes)
+        job = self.bench.job
+        changes = {**setting.plain(), "seed": seed, "select": self.bench.select, "resample": None}
+        return rooted(job, job.fitted.train.alone()).model_copy(update=changes)
 
     def _folder(self, remedy: Remedy, setting: Setting, seed: int) -> Path:
         """Of the training alone: what is done to a last layer or a decision afterwards does not name it."""
@@ -195,7 +194,7 @@ def open_whole(bench: Bench) -> WholeLaboratory:
     failed = _undecodable(bench)
     usable = np.setdiff1d(np.arange(len(manifest)), np.array(sorted(failed), dtype=np.intp))
     rows = {name: np.intersect1d(manifest.rows(name), usable) for name in SPLITS}
-    config = job.config
+    config = job.fitted
     assert config.model is not None
     hashes = {
         "model": network_key(config.model.model_dump(mode="json")),

@@ -1,0 +1,186 @@
+"""M003: a network that has not even learnt its training rows, or was stopped while it still learnt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from imgid_audit.checks.base import Check, CheckContext, Outcome, found, listed, passed, percent, skipped
+from imgid_audit.checks.fitting import NOT_TRAINED, augments, label_counts, named, number, setting, shown, whole
+from imgid_audit.core.fit import Curves, GeneralisationGap
+from imgid_audit.core.manifest import Manifest
+from imgid_audit.core.result import Undefined
+from imgid_audit.core.slices import TOTAL
+from imgid_audit.io.settings import Settings
+
+
+class Params(Settings):
+    """How little is too little."""
+
+    min_skill: float = Field(
+        0.5, gt=0, lt=1, description="share of the way from the commonest label's accuracy to 1, on train, at least"
+    )
+    max_fall: float = Field(
+        0.1, gt=0, lt=1, description="fall of the losses over the last third of epochs, a share of a guesser's loss"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What accuracy on train is asked of a slice: from `guess`, that of its commonest label, to `least`."""
+
+    gap: GeneralisationGap
+    guess: float
+    least: float
+
+    @property
+    def poor(self) -> bool:
+        """The interval of accuracy on train lies below what is asked."""
+        return self.gap.train_interval is not None and self.gap.train_interval.high < self.least
+
+    @property
+    def open(self) -> bool:
+        """The interval holds it."""
+        interval = self.gap.train_interval
+        return interval is not None and interval.low < self.least <= interval.high
+
+
+def run(context: CheckContext, params: Params) -> Outcome:
+    """A finding where training rows are answered poorly, or both losses still fell when training ended.
+
+    Poorly: accuracy on train (images as they are, the kept weights) is below what `min_skill` asks, with its
+    whole interval, of all rows or of a group. Where all rows are, the loss must be poor too: accuracy alone may
+    be low by a threshold or by costs.
+    """
+    if context.fit is None or context.fit.curves is None:
+        return NOT_TRAINED
+    curves, gaps = context.fit.curves, context.fit.gaps
+    total = whole(gaps)
+    if total is None or isinstance(total.train, Undefined):
+        return skipped("no training row was predicted")
+    slices = _asked([gap for gap in gaps if isinstance(gap.train, float)], context.manifest, params)
+    reference = guessed_loss(context)
+    by_decisions = slices[0].poor and not _loss_is_poor(curves, reference, params)
+    weak = [] if by_decisions else [one for one in slices if one.poor]
+    falls = falling(curves, reference)
+    late = min(falls, default=0.0) > params.max_fall
+    evidence = _evidence(curves, total, slices[0], falls, weak)
+    said = [_of_all(slices[0])]
+    groups = [one for one in weak if one.gap.slice.attributes]
+    if groups:
+        said.append(f"low in {listed([_group(one) for one in groups], 3)}")
+    if late:
+        said.append(_of_loss(curves))
+    if weak or late:
+        return found(f"{'; '.join(said)}. {_changes(context, bool(weak))}", **evidence)
+    open_ended = "the data cannot tell whether that is enough" if slices[0].open else "the training rows are learnt"
+    said.append("low by its decisions, not by its losses" if by_decisions else open_ended)
+    return passed("; ".join(said), **evidence)
+
+
+def guessed_loss(context: CheckContext) -> float:
+    """Cross-entropy in nats of guessing by the label's frequency among the rows as training draws them."""
+    counts = label_counts(context.manifest, TOTAL)
+    held = counts[counts > 0]
+    if setting(context, "train.resample") is not None:
+        return math.log(max(2, len(held)))  # resampled rows have labels in other shares: at most this
+    share = held / max(1, held.sum())
+    return float(max(-(share * np.log(share)).sum(), 1e-12))
+
+
+def falling(curves: Curves, reference: float) -> tuple[float, ...]:
+    """Fall of training and validation loss over the last third of the epochs, as shares of `reference`.
+
+    () where one epoch, or no validation loss, leaves that open: without validation a fall may be memory.
+    """
+    epochs = len(curves.train_loss)
+    val = [loss for loss in curves.val_loss if loss is not None]
+    if epochs < 2 or len(val) < epochs:
+        return ()
+    back = max(1, round(epochs / 3))
+    return tuple((losses[-1 - back] - losses[-1]) / reference for losses in (curves.train_loss, val))
+
+
+def _asked(gaps: list[GeneralisationGap], manifest: Manifest, params: Params) -> list[Asked]:
+    """All rows first. Of a group no more is asked than of all rows: it may have little but one label."""
+    found: list[Asked] = []
+    for gap in gaps:
+        counts = label_counts(manifest, gap.slice)
+        guess = float(counts.max() / max(1, counts.sum()))
+        least = guess + params.min_skill * (1 - guess)
+        found.append(Asked(gap, guess, min([least, *[one.least for one in found[:1]]])))
+    return found
+
+
+def _loss_is_poor(curves: Curves, reference: float, params: Params) -> bool:
+    """Of the kept epoch; the worse of both, as training sees images that are made harder, or a network in motion."""
+    at = curves.best_epoch - 1
+    val = curves.val_loss[at]
+    loss = curves.train_loss[at] if val is None else max(curves.train_loss[at], val)
+    return 1 - loss / reference < params.min_skill**2  # about what a calibrated network of that skill has
+
+
+def _of_all(total: Asked) -> str:
+    assert isinstance(total.gap.train, float)
+    return (
+        f"accuracy on the training rows is {percent(total.gap.train)}, where the commonest label alone is "
+        f"{percent(total.guess)}"
+    )
+
+
+def _group(one: Asked) -> str:
+    assert isinstance(one.gap.train, float)
+    return f"{one.gap.slice} ({percent(one.gap.train)}; commonest label {percent(one.guess)})"
+
+
+def _of_loss(curves: Curves) -> str:
+    epochs = len(curves.train_loss)
+    start = epochs - max(1, round(epochs / 3))
+    losses = [
+        f"{name} loss from {number(values[start - 1])} to {number(values[-1])}"
+        for name, values in (("training", curves.train_loss), ("validation", [loss or 0.0 for loss in curves.val_loss]))
+    ]
+    return f"losses still fell when training ended: after epoch {start}, {' and '.join(losses)}"
+
+
+def _changes(context: CheckContext, weak: bool) -> str:
+    """What lets a network learn more, with what the config has now; and that it may be the labels."""
+    ways = [f"more of {named(context, 'train.epochs')}", f"another {named(context, 'train.lr')}, larger first"]
+    if weak:
+        ways.append(f"a larger network than {named(context, 'model.architecture')}, or a pretrained one")
+        held = [name for name in ("train.weight_decay", "model.dropout") if setting(context, name, 0)]
+        held = [named(context, name) for name in held] + ["train.augment"] * augments(context)
+        ways += [f"less of {', '.join(held)}"] if held else []
+    text = f"To change: {'; '.join(ways)}"
+    if not weak:
+        return text
+    return f"{text}. Or the images do not determine the labels: let a person name a sample of the training images"
+
+
+def _evidence(
+    curves: Curves, total: GeneralisationGap, asked: Asked, falls: tuple[float, ...], weak: list[Asked]
+) -> dict[str, Any]:
+    return {
+        "total": shown(total),
+        "commonest_label": asked.guess,
+        "asked": asked.least,
+        "poor": [{"slice": one.gap.slice.key, "train": one.gap.train, "asked": one.least} for one in weak],
+        "falls": list(falls),
+        "epochs": len(curves.train_loss),
+        "ended": curves.ended,
+    }
+
+
+CHECK = Check(
+    name="M003",
+    title="Underfitting",
+    summary="accuracy on train against the commonest label, and losses that still fell when training ended",
+    severity="medium",
+    Params=Params,
+    run=run,
+    tells="pairs",
+)

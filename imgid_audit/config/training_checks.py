@@ -1,0 +1,66 @@
+"""What a config's `train:` block must be, in its parts that train several times or go on from given weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgid_audit.config.draft import Draft, lacks_val
+from imgid_audit.config.messages import Complaint, unknown
+from imgid_audit.config.mitigation_checks import primary_complaints
+from imgid_audit.vision.search.complaints import complaints as search_complaints
+from imgid_audit.vision.study_settings import StudySettings, TrainingSettings
+
+AT = "train"
+FURTHER = ("search", "ladder", "data_ladder", "augment_effect")
+
+
+def training_complaints(draft: Draft) -> Iterator[Complaint]:
+    """(trail, message) of everything that is wrong; nothing where the block itself is."""
+    train = draft.train()
+    if train is None or "predictions" in draft.given:
+        return
+    asked = [name for name in FURTHER if getattr(train, name) is not None]
+    if not draft.trains:
+        yield from (((AT, name), "has no effect: weights are given and nothing trains; remove it") for name in asked)
+        return
+    yield from _start(train)
+    data = draft.data()
+    if data is not None and data.split is not None and lacks_val(data):
+        message = "needs a val split to be judged by: give `data.split` a fraction `val`"
+        yield from (((AT, name), message) for name in asked)
+    if train.search is not None:
+        yield from _search(train, draft)
+    for name in FURTHER[1:]:
+        yield from _study(name, getattr(train, name), draft)
+    if train.ladder is not None and train.init not in (None, "DEFAULT"):
+        message = "cannot have one starting point, the weights file of `train.init`: say init: DEFAULT, or leave it out"
+        yield (AT, "ladder"), message
+
+
+def _start(train: TrainingSettings) -> Iterator[Complaint]:
+    if train.fine_tune is not None and train.init is None:
+        yield (AT, "fine_tune"), "needs `train.init`, the weights to start from: DEFAULT, or a file"
+
+
+def _search(train: TrainingSettings, draft: Draft) -> Iterator[Complaint]:
+    search, model, data = train.search, draft.model(), draft.data()
+    assert search is not None
+    at = (AT, "search")
+    if model is not None:
+        for trail, message in search_complaints(search, model, train.alone()):
+            yield (*at, *trail), message
+    if search.objective is not None:
+        attributes = None if data is None else tuple(data.attributes)
+        for trail, message in primary_complaints(search.objective, draft.task(), attributes):
+            yield (*at, "objective", *trail), message
+
+
+def _study(name: str, study: StudySettings | None, draft: Draft) -> Iterator[Complaint]:
+    data = draft.data()
+    if study is None or data is None:
+        return
+    for place, attribute in enumerate(study.across):
+        if attribute not in data.attributes:
+            yield (AT, name, "across", place), unknown("attribute", attribute, data.attributes)
+    if len(set(study.across)) < len(study.across):
+        yield (AT, name, "across"), f"must be different attributes, got {list(study.across)}"

@@ -1,0 +1,228 @@
+"""Networks that are trained to learn something about training: each once, its scores kept, its weights not.
+
+A network is named by the hash of all it is trained from, so that studies (and a search) that ask for the same
+training share it, and a killed one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgid_audit.core.errors import StoppedError
+from imgid_audit.core.manifest import SPLITS, Manifest, Status
+from imgid_audit.core.predictions import Decisions, Predictions
+from imgid_audit.io.kept_networks import KeptNetwork, NetworkShelf, network_key
+from imgid_audit.io.shards import ShardStore
+from imgid_audit.pipeline.deciding import decided
+from imgid_audit.pipeline.job import Job
+from imgid_audit.pipeline.training import Scores, resampler, rooted, versions
+
+if TYPE_CHECKING:
+    from imgid_audit.vision.records import TrainingRecord
+    from imgid_audit.vision.settings import ModelSettings, TrainSettings
+    from imgid_audit.vision.train import Watch
+
+NON_FINITE = "outputs that are NaN or infinite"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A trained network by what it says.
+
+    - `record`: of its training; `scores` (n, classes): probabilities of manifest rows, NaN where not asked or failed
+    - `failed`: rows that were asked and whose image gives no pixels, with the reason
+    """
+
+    record: TrainingRecord
+    scores: Scores
+    failed: Mapping[int, str]
+
+
+def trained(
+    job: Job,
+    model: ModelSettings,
+    train: TrainSettings,
+    manifest: Manifest,
+    *,
+    splits: Sequence[str] = ("val",),
+    watch: Watch | None = None,
+) -> Network:
+    """The network of these settings and rows: kept from before, or trained now and asked the rows of `splits`.
+
+    `manifest` is the job's, perhaps with some of its training rows excluded; `watch` is as `vision.train.train`
+    takes it. ``init`` is relative to the config; ``resample`` is built here. Raises `InputError` where it cannot
+    be trained, `DivergedError` where it has no finite answer (kept too: it is not tried again), and `StoppedError`
+    where the user asks to stop or memory runs out.
+    """
+    from imgid_audit.vision.errors import DivergedError
+
+    train = rooted(job, train)
+    key = _key(job, model, train, manifest)
+    folder, shelf = _places(job, key)
+    network = _kept(shelf.get(key), folder, manifest, splits)
+    if network is None:
+        if job.stop():
+            raise StoppedError("stopped before a further network is trained: the same command continues there")
+        try:
+            network = _made(job, model, train, manifest, splits, folder, watch)
+        except DivergedError as error:
+            shelf.put(key, KeptNetwork({}, {"failed": str(error)}))
+            _forget_weights(folder)
+            raise
+        rows = np.flatnonzero(np.isfinite(network.scores).all(axis=1))
+        told = {str(row): why for row, why in sorted(network.failed.items())}
+        facts = {"failed": "", "splits": list(splits), "sha256": network.record.sha256, "undecodable": told}
+        shelf.put(key, KeptNetwork({"rows": rows, "scores": network.scores[rows]}, facts))
+    _forget_weights(folder)
+    return network
+
+
+def decisions_of(job: Job, network: Network, split: str) -> Decisions:
+    """The network's decisions of a split's rows, as the config decides; its threshold or temperature is found on val.
+
+    Raises `InputError` where there is none.
+    """
+    return scored_decisions(job, network.scores, split, network.failed)
+
+
+def scored_decisions(
+    job: Job, scores: Scores, split: str, failed: Mapping[int, str] = MappingProxyType({})
+) -> Decisions:
+    """As `decisions_of`, of the `scores` (n, classes) of a network that may still be in training."""
+    manifest = job.inputs.manifest
+    status = np.where(np.isfinite(scores).all(axis=1), int(Status.PREDICTED), int(Status.FAILED))
+    status[manifest.status == Status.EXCLUDED] = Status.EXCLUDED
+    reason = manifest.reason.copy()
+    for row, why in failed.items():
+        reason[row] = why
+    quick = job.config.intervals.model_copy(update={"draws": 0})  # a threshold's own interval is not shown
+    config = job.config.model_copy(update={"intervals": quick})
+    return decided(config, job.inputs, Predictions(scores, None, status.astype(np.int8), reason), split)
+
+
+def without_rows(manifest: Manifest, rows: NDArray[np.intp]) -> Manifest:
+    """The same manifest with these rows excluded: they are neither trained on nor predicted."""
+    status = manifest.status.copy()
+    status[rows] = Status.EXCLUDED
+    return replace(manifest, status=status)
+
+
+def _made(
+    job: Job,
+    model: ModelSettings,
+    train: TrainSettings,
+    manifest: Manifest,
+    splits: Sequence[str],
+    folder: Path,
+    watch: Watch | None,
+) -> Network:
+    from imgid_audit.vision.train import train as fit
+
+    record = fit(
+        manifest, job.inputs.task, job.inputs.root, model, train, folder,
+        resample=resampler(train), plan=folder.name, watch=watch, progress=job.progress, stop=job.stop,
+    )  # fmt: skip
+    predictions = _predicted(job, model, manifest, splits, folder, record)
+    asked = _asked(manifest, splits)
+    lost = asked[predictions.status[asked] == Status.FAILED]
+    assert predictions.scores is not None
+    return Network(record, predictions.scores, {int(row): str(predictions.reason[row]) for row in lost})
+
+
+def _predicted(
+    job: Job,
+    model: ModelSettings,
+    manifest: Manifest,
+    splits: Sequence[str],
+    folder: Path,
+    record: TrainingRecord,
+) -> Predictions:
+    """Scores of the asked rows; `DivergedError` where some output is not finite: no other network lacks that row."""
+    from imgid_audit.vision import infer
+    from imgid_audit.vision.errors import DivergedError
+    from imgid_audit.vision.weights import load_model
+
+    asked = _asked(manifest, splits)
+    others = np.setdiff1d(np.arange(len(manifest), dtype=np.intp), asked)
+    part = without_rows(manifest, others)
+    loaded = load_model(model, folder / record.weights, len(job.inputs.task.labels))
+    place = folder / "-".join(("scores", loaded.sha256[:16], *splits))
+    store = ShardStore(place, folder.name, asked, job.config.predict.shard_rows)
+    found = infer.predict(
+        part, job.inputs.root, loaded, job.config.predict, store, progress=job.progress, stop=job.stop
+    )
+    odd = int(np.count_nonzero(found.reason[asked] == infer.NON_FINITE))
+    if odd:
+        raise DivergedError(f"the trained network gives {NON_FINITE} for {odd} of {len(asked)} images")
+    return found
+
+
+def _asked(manifest: Manifest, splits: Sequence[str]) -> NDArray[np.intp]:
+    return np.unique(np.concatenate([manifest.rows(split) for split in splits]))
+
+
+def _key(job: Job, model: ModelSettings, train: TrainSettings, manifest: Manifest) -> str:
+    """Names a network by all that it is trained from, and by how it is asked."""
+    from imgid_audit.io.content import hash_file
+
+    settings = train.model_dump(mode="json")
+    if train.init not in (None, "DEFAULT"):
+        path = Path(str(train.init))
+        settings["init"] = hash_file(path) if path.is_file() else str(path)  # contents: the file may have changed
+    rows = hashlib.sha256()
+    for split in SPLITS[:2]:
+        rows.update(manifest.rows(split).astype("<i8").tobytes() + b"|")
+    hashes = job.inputs.hashes
+    return network_key(
+        {
+            "model": model.model_dump(mode="json"),
+            "train": settings,
+            "predict": job.config.predict.model_dump(mode="json", exclude={"max_failed"}),
+            "rows": rows.hexdigest(),
+            "labels": list(job.inputs.task.labels),
+            "hashes": {name: hashes[name] for name in ("manifest", "images") if name in hashes},
+            "versions": versions(),
+        }
+    )
+
+
+def _places(job: Job, key: str) -> tuple[Path, NetworkShelf]:
+    """The folder of a training, and the shelf of all their scores."""
+    studies = job.folder.path / "studies"
+    return studies / "networks" / key[:32], NetworkShelf(studies / "kept")
+
+
+def _kept(kept: KeptNetwork | None, folder: Path, manifest: Manifest, splits: Sequence[str]) -> Network | None:
+    """The network as it was kept, where it was asked all of `splits`; raises `DivergedError` where it has none."""
+    from imgid_audit.vision.errors import DivergedError
+    from imgid_audit.vision.records import read_record
+
+    if kept is None:
+        return None
+    facts: Mapping[str, Any] = kept.facts
+    if facts["failed"]:
+        raise DivergedError(str(facts["failed"]))
+    record = read_record(folder)
+    if record is None or record.sha256 != facts["sha256"] or not set(splits) <= set(facts["splits"]):
+        return None
+    given = np.asarray(kept.arrays["scores"], dtype=np.float64)
+    scores = np.full((len(manifest), given.shape[1]), np.nan)
+    scores[kept.arrays["rows"]] = given
+    return Network(record, scores, {int(row): str(why) for row, why in facts["undecodable"].items()})
+
+
+def _forget_weights(folder: Path) -> None:
+    """Scores are all that is read of such a network; its weights may be large."""
+    for path in folder.glob("*.safetensors"):
+        path.unlink(missing_ok=True)
+    for path in folder.glob("scores-*"):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,48 @@
+"""What a search of training settings asks for and only the data can refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgid_audit.config import Config
+from imgid_audit.core.errors import Problem
+from imgid_audit.core.manifest import Manifest
+from imgid_audit.core.task import Task
+from imgid_audit.core.values import Undefined
+from imgid_audit.pipeline.levels import unknown_among
+from imgid_audit.pipeline.objective import ideal_decisions, objective_of
+
+
+def unmet_search(config: Config, task: Task, manifest: Manifest) -> Iterator[Problem]:
+    """Every problem of `train.search`; none without one."""
+    search = config.train.search
+    if search is None:
+        return
+    at = "[train > search > objective]"
+    if not len(manifest.rows("val")):
+        yield Problem("[data > split]", "leaves no val rows, which train.search needs to value its trials by")
+        return
+    asked = search.objective
+    if asked is not None:
+        found = list(_objective(config, task, manifest))
+        yield from found
+        if found:
+            return
+    objective = objective_of(config, task)
+    value = objective.of(ideal_decisions(task, manifest, "val"))
+    if isinstance(value, Undefined):
+        message = f"{objective.words} cannot be computed: {value.reason}; split otherwise, or search by another metric"
+        yield Problem(at, message)
+
+
+def _objective(config: Config, task: Task, manifest: Manifest) -> Iterator[Problem]:
+    asked = config.train.search.objective if config.train.search is not None else None
+    assert asked is not None
+    if task.positive is not None and asked.class_name not in {None, task.positive}:
+        message = f"must be the positive class {task.positive!r} in a binary task, got {asked.class_name!r}"
+        yield Problem("[train > search > objective > class]", message)
+    elif asked.class_name not in {None, "macro", *task.labels}:
+        message = f"must be a label ({', '.join(task.labels[:10])}) or macro, got {asked.class_name!r}"
+        yield Problem("[train > search > objective > class]", message)
+    for message in unknown_among(asked.ignore, asked.across, manifest.attributes, config.data.attributes):
+        yield Problem("[train > search > objective > ignore]", message)

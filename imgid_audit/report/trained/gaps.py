@@ -1,0 +1,75 @@
+"""Generalisation gaps: accuracy on train less that on val, by group, widest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from imgid_audit.core.fit import GeneralisationGap
+from imgid_audit.core.result import Undefined
+from imgid_audit.report import numbers, words
+from imgid_audit.report.blocks import Cell, Column, Table, name, number
+from imgid_audit.report.figures.axis import Axis
+from imgid_audit.report.numbers import Unit
+from imgid_audit.report.tables import MAX_ROWS, Methods, capped
+from imgid_audit.report.trained.view import DASH, difference_axis, difference_cell, difference_strip, percent_cell
+
+PERCENT: Unit = "percent"
+
+
+def table(gaps: Sequence[GeneralisationGap], caption: str = "") -> Table | None:
+    """All rows first, then the groups of all attributes, the widest gap first; None without any."""
+    if not gaps:
+        return None
+    total = next((one for one in gaps if not one.slice.attributes), None)
+    groups = sorted((one for one in gaps if one.slice.attributes), key=_order)
+    listed, left_out = capped(groups, MAX_ROWS, "groups")
+    shown = [*([] if total is None else [total]), *listed]
+    axis = difference_axis([(one.value, one.interval) for one in shown])
+    centre = None if total is None or isinstance(total.value, Undefined) else total.value
+    methods = Methods([one.interval for one in shown])
+    subjects = any(one.train_subjects is not None for one in shown)
+    rows = tuple(_row(one, axis, centre, methods, subjects=subjects) for one in shown)
+    columns = [Column("Group", "name"), Column("Gap", "number"), Column("Train", "number"), Column("Val", "number")]
+    columns += [Column("Rows train, val", "number")]
+    columns += [Column("Subjects train, val", "number")] if subjects else []
+    line = () if centre is None else (f"Dashed line: all rows, {numbers.signed_difference(centre, PERCENT)}.",)
+    return Table(
+        caption or "Accuracy on train less that on val, percentage points; widest gap first",
+        (*columns, Column("", "plot", axis)),
+        rows,
+        (*line, *methods.notes, *left_out),
+        "Generalisation gap by group",
+        "forest",
+    )
+
+
+def _order(one: GeneralisationGap) -> float:
+    return float("inf") if isinstance(one.value, Undefined) else -one.value
+
+
+def _row(
+    one: GeneralisationGap, axis: Axis | None, centre: float | None, methods: Methods, *, subjects: bool
+) -> tuple[Cell, ...]:
+    gap = difference_cell(one.value, one.interval)
+    if isinstance(one.value, Undefined):
+        gap = Cell("suppressed" if one.value.kind == "suppressed" else "undefined", "undefined")
+    elif mark := methods.mark(one.interval):
+        gap = Cell(gap.text, gap.kind, gap.sort, mark, gap.detail)
+    where = " × ".join(one.slice.attributes)
+    sides = [
+        DASH if isinstance(value, Undefined) else percent_cell(value, interval)
+        for value, interval in ((one.train, one.train_interval), (one.val, one.val_interval))
+    ]
+    rows = number(f"{numbers.count(one.train_n)}, {numbers.count(one.val_n)}", str(one.val_n))
+    held = [] if not subjects else [number(_subjects(one), str(one.val_subjects or 0))]
+    drawn = difference_strip(one.value, one.interval, axis, 0.0 if centre is None else centre)
+    told = (
+        Cell(one.value.reason or words.UNDEFINED_WORDS[one.value.kind], "plot")
+        if isinstance(one.value, Undefined)
+        else (Cell("", "plot", strip=drawn))
+    )
+    return (name(words.group(one.slice), where), gap, *sides, rows, *held, told)
+
+
+def _subjects(one: GeneralisationGap) -> str:
+    return f"{numbers.count(one.train_subjects)}, {numbers.count(one.val_subjects)}"

@@ -1,0 +1,123 @@
+"""M003: training rows that were not learnt, and training that stopped while it learnt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.checks.test_m002 import fit
+
+GUESS = (0.69,) * 6
+LEARNT = (0.6, 0.3, 0.1, 0.1, 0.1, 0.1)
+
+
+@pytest.fixture
+def rows(make):
+    """As many of both labels among 400 training rows of two devices."""
+    return balanced(make, 400)
+
+
+def balanced(make, n: int):
+    devices = [f"d{int(i >= n // 2)}" for i in range(n)]
+    return make.manifest(["a", "b"] * (n // 2), split=["train"] * n, device=devices)
+
+
+def test_rows_that_were_not_learnt_are_found(run, rows) -> None:
+    finding = run("M003", rows, fit=fit([(110, 200), (104, 200)], [(60, 100), (50, 100)], GUESS, GUESS))
+    assert (finding.status, finding.severity) == ("finding", "medium")
+    assert "accuracy on the training rows is 53.5 %, where the commonest label alone is 50.0 %" in finding.reason
+    assert "a larger network" in finding.reason
+    assert "let a person name a sample" in finding.reason
+    assert finding.evidence["asked"] == 0.75
+
+
+def test_what_to_change_names_what_holds_it_back(run, rows) -> None:
+    given = fit([(110, 200), (104, 200)], [(60, 100), (50, 100)], GUESS, GUESS)
+    settings = {"train": {"epochs": 6, "lr": 1e-6, "weight_decay": 0.5, "augment": {"rotation": 30.0}},
+                "model": {"architecture": "smallcnn", "dropout": 0.0}}  # fmt: skip
+    reason = run("M003", rows, fit=given, settings=settings).reason
+    assert "more of train.epochs (6); another train.lr (1e-06), larger first" in reason
+    assert "less of train.weight_decay (0.5), train.augment" in reason
+    assert "model.dropout" not in reason
+
+
+def test_learnt_rows_pass_whatever_the_gap(run, rows) -> None:
+    memory = fit([(200, 200), (200, 200)], [(60, 100), (60, 100)], LEARNT, (0.6, 0.7, 0.9, 1.2, 1.5, 1.6))
+    assert run("M003", rows, fit=memory).status == "passed"
+    good = run("M003", rows, fit=fit([(190, 200), (190, 200)], [(95, 100), (95, 100)], LEARNT, LEARNT))
+    assert (good.status, good.reason.endswith("the training rows are learnt")) == ("passed", True)
+
+
+def test_what_is_asked_is_the_parameter(run, rows) -> None:
+    given = fit([(170, 200), (170, 200)], [(85, 100), (85, 100)], GUESS, GUESS)
+    assert run("M003", rows, fit=given).status == "passed"
+    assert run("M003", rows, {"min_skill": 0.9}, fit=given).status == "finding"
+
+
+def test_few_rows_cannot_tell(run, make) -> None:
+    finding = run("M003", balanced(make, 20), fit=fit([(7, 10), (7, 10)], [(7, 10), (7, 10)], GUESS, GUESS))
+    assert (finding.status, finding.reason.endswith("the data cannot tell whether that is enough")) == ("passed", True)
+
+
+def test_a_group_that_was_not_learnt_is_named(run, rows) -> None:
+    given = fit([(198, 200), (104, 200)], [(99, 100), (50, 100)], LEARNT, LEARNT)
+    finding = run("M003", rows, fit=given)
+    assert finding.status == "finding"
+    assert "low in device = d1 (52.0 %; commonest label 50.0 %)" in finding.reason
+    assert [one["slice"] for one in finding.evidence["poor"]] == [{"device": "d1"}]
+
+
+def test_a_group_of_one_label_is_asked_no_more_than_all_rows(run, make) -> None:
+    """95 % of d1 has one label; 93 % right there is no failure to learn, where all rows are asked 76 %."""
+    labels = ["a", "b"] * 300 + ["a"] * 190 + ["b"] * 10
+    rows = make.manifest(labels, split=["train"] * 800, device=["d0"] * 600 + ["d1"] * 200)
+    given = fit([(570, 600), (184, 200)], [(57, 60), (18, 20)], LEARNT, LEARNT)
+    assert run("M003", rows, fit=given).status == "passed"
+
+
+def test_accuracy_that_a_threshold_lowers_is_told_as_that(run, make) -> None:
+    """A screening threshold: 60 % right by design, while the losses are far below a guesser's."""
+    rows = make.manifest(["a"] * 360 + ["b"] * 40, split=["train"] * 400, device=["d0"] * 400)
+    low = math.log(2) / 20
+    given = fit([(240, 400)], [(60, 100)], (0.3, 0.1, low, low, low, low), (0.3, 0.1, low, low, low, low))
+    finding = run("M003", rows, fit=given)
+    assert finding.status == "passed"
+    assert finding.reason.endswith("low by its decisions, not by its losses")
+
+
+STILL = (0.7, 0.65, 0.6, 0.55, 0.45, 0.35)
+
+
+@pytest.mark.parametrize(
+    ("val", "status"), [(STILL, "finding"), ((0.7, 0.65, 0.6, 0.6, 0.6, 0.6), "passed"), (STILL[::-1], "passed")]
+)
+def test_losses_that_still_fell_are_found_where_val_agrees(run, rows, val: Sequence[float], status: str) -> None:
+    finding = run("M003", rows, fit=fit([(180, 200), (180, 200)], [(90, 100), (90, 100)], STILL, val))
+    assert finding.status == status
+    if status == "finding":
+        said = "after epoch 4, training loss from 0.55 to 0.35 and validation loss from 0.55 to 0.35"
+        assert said in finding.reason
+        assert "images do not determine" not in finding.reason
+        assert "train.epochs" in finding.reason
+
+
+def test_one_epoch_tells_nothing_of_falling(run, rows) -> None:
+    given = fit([(180, 200), (180, 200)], [(90, 100), (90, 100)], (0.5,), (0.5,), best_epoch=1)
+    assert run("M003", rows, fit=given).evidence["falls"] == []
+
+
+def test_resampled_rows_are_compared_with_even_labels(run, make) -> None:
+    """Balanced by resampling, a loss of .4 tells something though the labels' own entropy is less."""
+    rows = make.manifest(["a"] * 380 + ["b"] * 20, split=["train"] * 400, device=["d0"] * 400)
+    given = fit([(320, 400)], [(80, 100)], (0.4,) * 6, (0.4,) * 6)
+    assert run("M003", rows, fit=given).status == "finding"
+    resampled = run("M003", rows, fit=given, settings={"train": {"resample": {"name": "oversample"}}})
+    assert resampled.status == "passed"
+
+
+def test_what_cannot_be_asked(run, rows) -> None:
+    assert run("M003", rows).status == "not_applicable"
+    assert run("M003", rows, fit=replace(fit([(1, 1)], [(1, 1)]), gaps=())).status == "skipped"

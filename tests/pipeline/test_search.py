@@ -1,0 +1,235 @@
+"""The search of training settings as a step: what it chooses by, what it must not look at, and how it goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import imgid_audit as ia
+from imgid_audit import pipeline
+from imgid_audit.core.errors import InputError, StoppedError
+from imgid_audit.core.fit import Search
+from imgid_audit.io.content import hash_file
+from imgid_audit.pipeline.searching import trials
+from tests.tiny import tiny_config, write_tiny
+
+SPACE: dict[str, Any] = {
+    "lr": {"low": 0.0001, "high": 0.1, "log": True},
+    "augment.hflip": [0, 0.5],
+    "batch_size": [8, 16],
+}
+SEARCH = {"sampler": "tpe", "trials": 5, "confirm": 2, "pruner": "none", "space": SPACE}
+TRAIN = {"epochs": 2, "lr": 0.00001, "batch_size": 16, "groups": ["device"]}
+
+
+def config_in(folder: Path, search: dict[str, Any] | None = None, train: dict[str, Any] | None = None, **changes: Any):
+    path = folder / "audit.yaml"
+    block = {**TRAIN, "search": {**SEARCH, **(search or {})}, **(train or {})}
+    path.write_text(yaml.safe_dump(tiny_config(train=block, **changes)))
+    return ia.load_config(path)
+
+
+def searched(outcome: pipeline.Outcome) -> Search:
+    assert outcome.result is not None
+    assert outcome.result.fit is not None
+    assert outcome.result.fit.search is not None
+    return outcome.result.fit.search
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    write_tiny(folder, rows=120)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(world: Path) -> pipeline.Outcome:
+    return pipeline.run(config_in(world), out=world / "run")
+
+
+def test_the_first_trial_is_as_given_and_the_best_is_chosen(finished: pipeline.Outcome) -> None:
+    found = searched(finished)
+    assert found.trials[0].parameters == {"lr": 0.00001, "augment.hflip": 0.0, "batch_size": 16}
+    assert [trial.number for trial in found.trials] == list(range(5))
+    values = [trial.value for trial in found.finished]
+    assert found.choice is not None
+    assert found.choice.value == max(value for value in values if value is not None)
+    assert found.choice.value > (found.trials[0].value or 0)  # a rate of 1e-5 learns nothing in two epochs
+
+
+def test_the_audited_network_is_that_of_the_chosen_settings(
+    world: Path, finished: pipeline.Outcome, tmp_path: Path
+) -> None:
+    choice = searched(finished).choice
+    assert choice is not None
+    settings = {**TRAIN, "lr": choice.parameters["lr"], "batch_size": choice.parameters["batch_size"]}
+    settings["augment"] = {"hflip": choice.parameters["augment.hflip"]}
+    path = world / "chosen.yaml"
+    path.write_text(yaml.safe_dump(tiny_config(train=settings)))
+    alone = pipeline.run(ia.load_config(path), out=tmp_path / "run")
+    weights = [folder / "model" / "weights.safetensors" for folder in (finished.folder, alone.folder)]
+    assert hash_file(weights[0]) == hash_file(weights[1])
+    assert alone.result is not None
+    assert finished.result is not None
+    assert alone.result.evaluation.estimates == finished.result.evaluation.estimates
+
+
+def test_the_choice_is_compared_with_seeds_that_no_trial_had(finished: pipeline.Outcome) -> None:
+    found = searched(finished)
+    assert found.seeds == (0, 1)
+    assert set(found.val) == {"given", "chosen"}
+    overall = [one for one in found.changes if one.quantity == "overall" and one.metric == "accuracy"]
+    assert len(overall) == 1
+    assert overall[0].verdict in ("helps", "harms", "no evidence")
+    assert {one.quantity for one in found.changes} >= {"overall", "group", "worst_group", "worst_class"}
+
+
+def test_nothing_is_chosen_by_test_labels(world: Path, finished: pipeline.Outcome, tmp_path: Path) -> None:
+    """Other labels of the test rows: the same trials, the same choice, the same weights."""
+    import pandas as pd
+
+    kept = pd.read_parquet(finished.folder / "manifest.parquet")
+    test = set(kept.loc[kept["split"] == "test", "id"])
+    table = pd.read_csv(world / "metadata.csv", dtype=str)
+    split = dict(zip(kept["id"], kept["split"], strict=True))
+    for name in ("one", "other"):
+        labels = table["label"].copy()
+        if name == "other":
+            swap = table["image"].isin(test)
+            labels[swap] = labels[swap].map({"left": "right", "right": "left"})
+        table.assign(label=labels, split=table["image"].map(split)).to_csv(world / f"{name}.csv", index=False)
+    runs = []
+    for name in ("one", "other"):
+        data = {**tiny_config()["data"], "manifest": f"{name}.csv", "split": "split"}
+        runs.append(pipeline.run(config_in(world, data=data), out=tmp_path / name))
+    one, other = (searched(outcome) for outcome in runs)
+    assert one.trials == other.trials
+    assert one.chosen == other.chosen
+    assert one.importance == other.importance
+    files = [outcome.folder / "model" / "weights.safetensors" for outcome in runs]
+    assert hash_file(files[0]) == hash_file(files[1])
+    assert one.changes != other.changes  # while what is told of test did change
+
+
+class Counter:
+    """Counts the networks that trials train, and stops the search after `most`."""
+
+    def __init__(self, work: Callable[..., Any], most: int, error: BaseException | None = None) -> None:
+        self.work, self.most, self.count = work, most, 0
+        self.error = error or StoppedError("stopped by the test")
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        if self.count == self.most:
+            raise self.error
+        self.count += 1
+        return self.work(*args, **named)
+
+
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_a_killed_search_goes_on_without_repeating_a_trial(
+    world: Path, finished: pipeline.Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    config = config_in(world)
+    first = Counter(trials.trained, after, KeyboardInterrupt())
+    monkeypatch.setattr(trials, "trained", first)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(config, out=tmp_path / "run")
+    second = Counter(first.work, 99)
+    monkeypatch.setattr(trials, "trained", second)
+    outcome = pipeline.run(config, out=tmp_path / "run")
+    assert first.count + second.count == 5
+    assert searched(outcome) == searched(finished)
+    third = Counter(first.work, 0)
+    monkeypatch.setattr(trials, "trained", third)
+    assert searched(pipeline.run(config, out=tmp_path / "run")) == searched(finished)
+    assert third.count == 0
+
+
+def test_processes_share_one_search(world: Path, finished: pipeline.Outcome, tmp_path: Path) -> None:
+    config_in(world, {"sampler": "random"})
+    command = [sys.executable, "-m", "imgid_audit.cli", "search", str(world / "audit.yaml"), "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    both = [subprocess.Popen(command, env=environment, stdout=-1, stderr=-1) for _ in range(2)]
+    told = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert all(b"5 of 5 trials" in out for out, _ in told)
+    outcome = pipeline.run(config_in(world, {"sampler": "random"}), out=tmp_path / "run")
+    found = searched(outcome)
+    assert [trial.number for trial in found.trials] == list(range(5))
+    alone = searched(pipeline.run(config_in(world, {"sampler": "random"}), out=tmp_path / "alone"))
+    assert found.trials == alone.trials  # random draws do not depend on what others found
+    assert searched(finished).trials[0] == found.trials[0]
+
+
+def test_where_the_settings_as_given_are_best_they_stay(world: Path, tmp_path: Path) -> None:
+    space = {"lr": {"low": 1e-9, "high": 1e-8, "log": True}}
+    outcome = pipeline.run(config_in(world, {"space": space, "trials": 3}, {"lr": 0.01}), out=tmp_path / "run")
+    found = searched(outcome)
+    assert found.chosen == 0
+    assert found.changes == ()
+    assert found.seeds == ()
+
+
+def test_a_trial_that_diverges_is_told_and_the_others_go_on(world: Path, tmp_path: Path) -> None:
+    space = {"lr": [1e30, 0.01]}
+    outcome = pipeline.run(config_in(world, {"space": space, "sampler": "grid"}, {"lr": 0.001}), out=tmp_path / "run")
+    found = searched(outcome)
+    states = {trial.parameters["lr"]: trial for trial in found.trials}
+    assert states[1e30].state == "failed"
+    assert "train.lr" in states[1e30].reason
+    assert states[0.01].state == "complete"
+    assert found.ended == "grid exhausted"
+
+
+def test_a_search_without_a_trial_to_choose_is_an_error(world: Path, tmp_path: Path) -> None:
+    space = {"lr": [1e30, 1e31]}
+    with pytest.raises(InputError, match="no trial could be completed"):
+        pipeline.run(config_in(world, {"space": space}, {"lr": 1e32}), out=tmp_path / "run")
+
+
+def test_evaluate_before_the_search_is_done_is_an_error(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no finished search yet"):
+        pipeline.evaluate(config_in(world), out=tmp_path / "run")
+
+
+def test_evaluate_and_report_show_the_search_again(world: Path, tmp_path: Path) -> None:
+    config = config_in(world)
+    whole = pipeline.run(config, out=tmp_path / "run")
+    again = pipeline.evaluate(config, out=tmp_path / "run")
+    assert searched(again) == searched(whole)
+    assert searched(pipeline.report(config, out=tmp_path / "run")) == searched(whole)
+
+
+def test_the_architecture_may_be_searched(world: Path, tmp_path: Path) -> None:
+    space = {"architecture": ["smallcnn", "shufflenet_v2_x0_5"]}
+    config = config_in(world, {"space": space, "sampler": "grid"}, {"lr": 0.01})
+    outcome = pipeline.run(config, out=tmp_path / "run")
+    choice = searched(outcome).choice
+    assert choice is not None
+    from imgid_audit.vision.metadata import read_metadata
+
+    assert read_metadata(tmp_path / "run" / "model" / "weights.safetensors").architecture == choice.parameters["architecture"]
+
+
+def test_an_objective_that_val_cannot_tell_is_refused_before_anything_runs(world: Path, tmp_path: Path) -> None:
+    import pandas as pd
+
+    table = pd.read_csv(world / "metadata.csv", dtype=str)
+    people = table["patient"].unique()
+    split = dict(zip(people, np.resize(["train", "val", "test"], len(people)), strict=True))
+    table["split"] = table["patient"].map(split)
+    table = table[(table["split"] != "val") | (table["label"] == "left")]
+    table.to_csv(world / "one_class.csv", index=False)
+    data = {**tiny_config()["data"], "manifest": "one_class.csv", "split": "split"}
+    config = config_in(world, {"objective": {"metric": "auroc"}}, data=data)
+    with pytest.raises(InputError, match="auroc of right on val cannot be computed"):
+        pipeline.check(config)
