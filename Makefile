@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench validity lock clean system system-browser
+.PHONY: help demo test test-all lint bench bench-gpu validity lock clean system system-browser
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,9 @@ lint: $(VENV)/.tested ## formatting, lint, types, and the direction of imports
 
 bench: $(VENV)/.tested ## the measured ratios: ingest, evaluation, start-up
 	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(VENV)/.tested ## training on CUDA: images a second, peak memory; says so where there is no GPU
+	$(BIN)/python benchmarks/gpu/bench_train_gpu.py
 
 validity: $(VENV)/.tested ## the whole simulation study of intervals and verdicts, written as docs/validity.md (an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.validity

@@ -1,6 +1,6 @@
 """What a training step costs, against a bare PyTorch loop with the same network, loader and precision. On the CPU.
 
-    python benchmarks/bench_train.py [--repeats 15]
+python benchmarks/bench_train.py [--repeats 15]
 """
 
 from __future__ import annotations

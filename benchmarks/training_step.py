@@ -25,7 +25,8 @@ from imgid_audit.core.progress import SILENT
 from imgid_audit.core.task import Task
 from imgid_audit.vision import device as devices
 from imgid_audit.vision.checkpoint import History
-from imgid_audit.vision.loop import Job, Loop
+from imgid_audit.vision.job import Job
+from imgid_audit.vision.loop import Loop
 from imgid_audit.vision.models import build_model, logits_of
 from imgid_audit.vision.settings import InputSettings, ModelSettings, TrainSettings
 from imgid_audit.vision.sources import ImageSource, blocks

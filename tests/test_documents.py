@@ -15,7 +15,7 @@ from imgid_audit.core.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-EXAMPLES = sorted((ROOT / "examples").glob("*/audit.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))
 
 
 def blocks(language: str) -> list[str]:
@@ -23,11 +23,22 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_readme_config_is_valid_and_its_predictions_block_fits_in():
-    full, remedies, brought = (yaml.safe_load(block) for block in blocks("yaml"))
+    full, training, remedies, brought = (yaml.safe_load(block) for block in blocks("yaml"))
     assert ia.load_config(full).policy.rules
+    assert ia.load_config({**full, **training}).train.search is not None
     assert ia.load_config({**full, **remedies}).mitigations is not None
     without = {key: value for key, value in full.items() if key not in ("model", "operating_point")}
     assert ia.load_config({**without, **brought}).predictions is not None
+
+
+def test_the_config_of_the_training_document_is_valid():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    shared = {"task": {"type": "multiclass"}, "data": {"manifest": "m.csv", "image": "image", "label": "label"}}
+    attributes = {"split": {"val": 0.2, "test": 0.4}, "attributes": {"sex": {}}}
+    config = {"name": "x", **shared, "data": {**shared["data"], **attributes}, "model": {"architecture": "resnet18"}}
+    train = ia.load_config({**config, **yaml.safe_load(block)}).train
+    assert None not in (train.search, train.ladder, train.data_ladder, train.augment_effect, train.fine_tune)
 
 
 def test_the_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -54,7 +65,7 @@ def test_links_lead_to_files(document: Path):
     assert all((document.parent / link).exists() for link in links), links
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_example_configs_are_valid_and_explained(path: Path):
     try:
         ia.load_config(path)
@@ -64,7 +75,7 @@ def test_example_configs_are_valid_and_explained(path: Path):
 
 
 def test_there_are_the_four_examples():
-    assert [path.parent.name for path in EXAMPLES] == [
+    assert sorted({path.parent.name for path in EXAMPLES}) == [
         "covid_cxr",
         "digits_devices",
         "predictions_only",

@@ -25,7 +25,13 @@ class Params(Settings):
         0.5, gt=0, lt=1, description="share of the way from the commonest label's accuracy to 1, on train, at least"
     )
     max_fall: float = Field(
-        0.1, gt=0, lt=1, description="fall of the losses over the last third of epochs, a share of a guesser's loss"
+        0.1, gt=0, lt=1, description="fall of the losses in the last third of epochs, a share of a guesser's loss"
+    )
+    max_gap: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="of accuracy on train less that on val: with a larger one, losses that fall are memory",
     )
 
 
@@ -67,7 +73,7 @@ def run(context: CheckContext, params: Params) -> Outcome:
     by_decisions = slices[0].poor and not _loss_is_poor(curves, reference, params)
     weak = [] if by_decisions else [one for one in slices if one.poor]
     falls = falling(curves, reference)
-    late = min(falls, default=0.0) > params.max_fall
+    late = min(falls, default=0.0) > params.max_fall and not _remembers(total, params)
     evidence = _evidence(curves, total, slices[0], falls, weak)
     said = [_of_all(slices[0])]
     groups = [one for one in weak if one.gap.slice.attributes]
@@ -93,7 +99,7 @@ def guessed_loss(context: CheckContext) -> float:
 
 
 def falling(curves: Curves, reference: float) -> tuple[float, ...]:
-    """Fall of training and validation loss over the last third of the epochs, as shares of `reference`.
+    """What the last third of the epochs took off the least training and validation loss, shares of `reference`.
 
     () where one epoch, or no validation loss, leaves that open: without validation a fall may be memory.
     """
@@ -101,8 +107,13 @@ def falling(curves: Curves, reference: float) -> tuple[float, ...]:
     val = [loss for loss in curves.val_loss if loss is not None]
     if epochs < 2 or len(val) < epochs:
         return ()
-    back = max(1, round(epochs / 3))
-    return tuple((losses[-1 - back] - losses[-1]) / reference for losses in (curves.train_loss, val))
+    back = last_third(epochs)
+    return tuple((min(losses[:-back]) - losses[-1]) / reference for losses in (curves.train_loss, val))
+
+
+def last_third(epochs: int) -> int:
+    """At least one epoch of at least two."""
+    return max(1, round(epochs / 3))
 
 
 def _asked(gaps: list[GeneralisationGap], manifest: Manifest, params: Params) -> list[Asked]:
@@ -114,6 +125,10 @@ def _asked(gaps: list[GeneralisationGap], manifest: Manifest, params: Params) ->
         least = guess + params.min_skill * (1 - guess)
         found.append(Asked(gap, guess, min([least, *[one.least for one in found[:1]]])))
     return found
+
+
+def _remembers(total: GeneralisationGap, params: Params) -> bool:
+    return total.interval is not None and total.interval.low > params.max_gap
 
 
 def _loss_is_poor(curves: Curves, reference: float, params: Params) -> bool:
@@ -138,13 +153,12 @@ def _group(one: Asked) -> str:
 
 
 def _of_loss(curves: Curves) -> str:
-    epochs = len(curves.train_loss)
-    start = epochs - max(1, round(epochs / 3))
+    back = last_third(len(curves.train_loss))
     losses = [
-        f"{name} loss from {number(values[start - 1])} to {number(values[-1])}"
+        f"{name} loss from {number(min(values[:-back]))} to {number(values[-1])}"
         for name, values in (("training", curves.train_loss), ("validation", [loss or 0.0 for loss in curves.val_loss]))
     ]
-    return f"losses still fell when training ended: after epoch {start}, {' and '.join(losses)}"
+    return f"losses still fell when training ended: in the last {back} epochs, {' and '.join(losses)}"
 
 
 def _changes(context: CheckContext, weak: bool) -> str:

@@ -159,7 +159,7 @@ class Variant:
 class Step:
     """From one variant of a study to another, on the same val rows and seeds.
 
-    - `quantity` and `slice` as in `MethodChange`; `value` after less before, accuracy in [-1, 1]
+    - `quantity` and `slice` as in `MethodChange`, or ``class`` with the slice ``true class = LABEL``; `value` after less before, accuracy in [-1, 1]
     - `interval`: by seeds and val rows together, at a level adjusted for the slices of one step
     """
 
@@ -176,8 +176,8 @@ class Step:
 class Flattening:
     """Where a slice's curve stops rising in a data ladder.
 
-    - `rows`: training rows of the slice at the last rung; `at`: at the rung from which on all steps are `same`, None
-      where it does not flatten
+    - `rows`: training rows of the slice at the last rung; `at`: at the rung from which on every two rungs are `same`,
+      None where it does not flatten
     - `last`: the answer of the last step: `better` says that more would likely help
     """
 

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgid_audit.core.comparison import Comparison
+from imgid_audit.core.fit import Fit
 from imgid_audit.core.result import AuditResult
 from imgid_audit.export.audit_json import document, plain
 from imgid_audit.export.comparison_json import change_values
+from imgid_audit.export.fit_tables import fit_tables
 from imgid_audit.export.formats import Files, Format
 from imgid_audit.io.csvsafe import neutralise
 from imgid_audit.report import Report
@@ -63,7 +65,12 @@ def tables(result: AuditResult) -> dict[str, bytes]:
         "tables/findings.csv": _table(FINDINGS, found["findings"]),
         "tables/account.csv": _table(ACCOUNT, _account(result)),
         **({} if result.comparison is None else {"tables/mitigations.csv": _mitigations(result.comparison)}),
+        **({} if result.fit is None else _fit(result.fit)),
     }
+
+
+def _fit(found: Fit) -> dict[str, bytes]:
+    return {f"tables/{name}": _table(columns, rows) for name, (columns, rows) in fit_tables(found).items()}
 
 
 def _mitigations(found: Comparison) -> bytes:

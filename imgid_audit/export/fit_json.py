@@ -1,4 +1,4 @@
-"""fit.json: how the audited network was trained and whether it fits. Its schema is ``fit.schema.json`` beside this file.
+"""fit.json: how the audited network was trained and whether it fits. Its schema is ``fit.schema.json`` beside this.
 
 Of `value` and `undefined` exactly one is null, here as in audit.json. The file is private.
 

@@ -22,7 +22,7 @@ _held: set[Path] = set()
 _guard = threading.Lock()
 
 
-class InUse(InputError):
+class InUseError(InputError):
     """Another process holds it."""
 
 
@@ -82,7 +82,7 @@ class RunLock:
     def _refused(self, holder: dict[str, object]) -> InputError:
         who = f"process {holder['pid']} on {holder['host']}" if {"pid", "host"} <= set(holder) else "another process"
         message = f"is in use by {who}: wait for it, or name another folder with --out"
-        return InUse(Problem(str(self.path.parent), message))
+        return InUseError(Problem(str(self.path.parent), message))
 
 
 def _holder(file: BinaryIO) -> dict[str, object]:

@@ -20,6 +20,7 @@ from imgid_audit.io.settings import AttributeSettings
 from imgid_audit.pipeline.levels import known_levels, unknown_among
 from imgid_audit.pipeline.unmet_mitigations import unmet_mitigations
 from imgid_audit.pipeline.unmet_search import unmet_search
+from imgid_audit.pipeline.unmet_studies import unmet_studies
 
 MOST_GROUPS = 5000
 """Groups of an intersection: all pairs of them are compared."""
@@ -42,6 +43,7 @@ def unmet(config: Config, task: Task, manifest: Manifest, brought: Predictions |
     yield from _calibration(config, manifest, brought)
     if config.trains:  # given weights are audited as they are; `compare` asks again
         yield from unmet_search(config, task, manifest)
+        yield from unmet_studies(config, task, manifest)
         yield from unmet_mitigations(config, task, manifest)
 
 

@@ -11,7 +11,7 @@ from imgid_audit.core.errors import Problem
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.task import Task
 from imgid_audit.io.messages import did_you_mean, listed
-from imgid_audit.pipeline.studies.subsets import nested
+from imgid_audit.io.subsets import nested
 from imgid_audit.vision.settings import AugmentSettings
 from imgid_audit.vision.study_settings import DataLadderSettings, StudySettings, TrainingSettings
 

@@ -28,6 +28,7 @@ from imgid_audit.core.slices import Slice
 from imgid_audit.report import words
 from imgid_audit.report.facts import rules_by_id
 from imgid_audit.report.published_comparison import comparison_reason, publishable_comparison
+from imgid_audit.report.published_fit import fit_reason, publishable_fit
 
 MOST_SLICES = 400
 """Slices of a hidden intersection that are listed as hidden; of a larger one none is."""
@@ -47,14 +48,19 @@ def publishable(result: AuditResult) -> AuditResult:
         data=_account(result.data, hiding),
         evaluation=_evaluation(result, hiding),
         findings=tuple(_finding(finding, hiding) for finding in result.findings),
-        notes=(*result.notes, notice(hiding), *_of_comparison(result, hiding)),
+        notes=(*result.notes, notice(hiding), *_of_comparison(result, hiding), *_of_fit(result, hiding)),
         privacy=replace(hiding, applied=True),
         comparison=None if result.comparison is None else publishable_comparison(result.comparison, hiding),
+        fit=None if result.fit is None else publishable_fit(result.fit, hiding),
     )
 
 
 def _of_comparison(result: AuditResult, hiding: Privacy) -> tuple[str, ...]:
     return () if result.comparison is None else (comparison_reason(hiding),)
+
+
+def _of_fit(result: AuditResult, hiding: Privacy) -> tuple[str, ...]:
+    return () if result.fit is None else (fit_reason(hiding),)
 
 
 def notice(hiding: Privacy) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -121,7 +122,7 @@ def cut(rows: int, count: int, least: int = 1) -> list[slice]:
     """`rows` in `count` consecutive parts that differ by one row at most; fewer, where each is to hold `least` rows."""
     count = max(1, min(count, rows // least)) if least else count
     ends = [rows * part // count for part in range(count + 1)]
-    return [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+    return [slice(start, end) for start, end in pairwise(ends)]
 
 
 class Gradients:
@@ -132,13 +133,15 @@ class Gradients:
     ) -> None:
         self._model, self._forward, self._objective = model, forward, objective
         self._scaler, self.parts = scaler, parts
+        self._parameters = tuple(model.parameters())  # once: walking all modules takes time in every step
 
     def __call__(self, lot: Lot) -> Passed:
         """Set the parameters' gradients to those of the lot's share of the mean loss (scaled, with float16)."""
         again = _restorer(self._objective, lot.pixels.device)
 
         def work(parts: list[slice]) -> Passed:
-            self._model.zero_grad(set_to_none=True)
+            for parameter in self._parameters:
+                parameter.grad = None
             if len(parts) == 1 or (self._objective.plain and lot.drawn is None):
                 return self._straight(lot, parts)
             return self._whole(lot, parts)
@@ -207,7 +210,7 @@ def _restorer(objective: Objective, device: torch.device) -> Callable[[], None]:
     def restore() -> None:
         _set_rng(state, device)
         if memory is not None:
-            objective.loss.load_state_dict(memory)
+            objective.loss.load_state_dict(deepcopy(memory))  # it may be asked for again
 
     return restore
 

@@ -74,7 +74,9 @@ class Averaging:
     @torch.no_grad()
     def _ema(self, averaged: Any, current: Any, _count: Any) -> None:
         # The model's own count: it is on the CPU, so that reading it does not wait for a GPU.
-        get_ema_multi_avg_fn(ema_decay(self._settings.decay, int(self.model.n_averaged)))(averaged, current, _count)
+        decay = ema_decay(self._settings.decay, int(self.model.n_averaged))
+        update: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        update(averaged, current, _count)
 
 
 @contextlib.contextmanager

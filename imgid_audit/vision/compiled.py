@@ -15,7 +15,7 @@ from torch import nn
 from imgid_audit.core.errors import InputError, Problem
 
 MIN_STEPS = 10_000
-"""Planned optimiser steps from which ``auto`` compiles, on CUDA: 50 s of compiling are earned back when each saves 5 ms."""
+"""Planned optimiser steps from which ``auto`` compiles, on CUDA: 50 s are earned back where each step saves 5 ms."""
 
 
 class Compiled:
@@ -54,7 +54,8 @@ class Compiled:
         if not (self.active and failed_to_compile(error)):
             return False
         if self._strict:
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
+            cause = getattr(error, "inner_exception", error)
+            reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
             message = f"always asked for, but torch cannot compile this network here ({reason}): set never, or auto"
             raise InputError(Problem("[train > compile]", message)) from error
         self._run = self._model

@@ -22,9 +22,10 @@ def blocks_of(model: nn.Module, classes: int) -> list[Block]:
 
     A block is a child of the network, in the order in which children were defined. Opened into blocks of their
     own are plain containers (`nn.Sequential` itself, `ModuleList`, `ModuleDict`: a ResNet's ``layer1``, ``features``,
-    a transformer's ``blocks``), what holds the last layer, and a wrapper: the only one of its type among its neighbours,
-    with more than half of the weights (a backbone, torchvision's ``encoder``). Parts that have vectors alone (a norm) belong to the block
-    before them; parameters of no child (class token, positions) to the lowest. Raises `InputError` as `head_of`.
+    a transformer's ``blocks``), what holds the last layer, and a wrapper: the only one of its type among its
+    neighbours, with more than half of the weights (a backbone, torchvision's ``encoder``). Parts that have vectors
+    alone (a norm) belong to the block before them; parameters of no child (class token, positions) to the lowest.
+    Raises `InputError` as `head_of`.
     """
     head = head_of(model, classes)[1]
     taken = {id(parameter) for parameter in head.parameters()}

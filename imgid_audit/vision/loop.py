@@ -4,66 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from imgid_audit.core.errors import StoppedError
-from imgid_audit.core.manifest import Manifest
-from imgid_audit.core.progress import Progress
-from imgid_audit.core.task import Task
 from imgid_audit.vision import device as devices
 from imgid_audit.vision.accumulate import Gradients, Lot, Parts, Passed
 from imgid_audit.vision.augment import augment, is_random
 from imgid_audit.vision.averaging import Averaging, fresh_statistics, plain_epochs
 from imgid_audit.vision.checkpoint import History
 from imgid_audit.vision.compiled import Compiled
-from imgid_audit.vision.distributed import ALONE, World
 from imgid_audit.vision.errors import DivergedError
 from imgid_audit.vision.finetune import Phases
+from imgid_audit.vision.job import Job
 from imgid_audit.vision.meters import Meters
 from imgid_audit.vision.mix import Drawn, draw, mixed_images
 from imgid_audit.vision.models import logits_of
 from imgid_audit.vision.objective import Objective, material_of
 from imgid_audit.vision.optimizer import make_optimizer, set_rate
 from imgid_audit.vision.reproducible import AUGMENT, EPOCH, MIX, ORDER, RESAMPLE, derive, seed_all
-from imgid_audit.vision.settings import AugmentSettings, ModelSettings, TrainSettings
 from imgid_audit.vision.slices import Slices
 from imgid_audit.vision.sources import Batch, Finish, ImageSource, Rows, blocks
-from imgid_audit.vision.transforms import InputTransform
-from imgid_audit.vision.treatment import PLAIN, Resample, Scores, Treatment, decay_of
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """All that a training is given and that does not change."""
-
-    manifest: Manifest
-    task: Task
-    root: Path
-    model_settings: ModelSettings
-    settings: TrainSettings
-    folder: Path
-    transform: InputTransform
-    device: torch.device
-    groups: NDArray[np.int64] | None
-    group_names: tuple[str, ...]
-    resample: Resample | None
-    progress: Progress
-    stop: Callable[[], bool]
-    treatment: Treatment = PLAIN
-    keep_average: bool = False
-    world: World = ALONE
-
-    @property
-    def augment(self) -> AugmentSettings:
-        """Random changes of training images: the treatment's, else those of the settings."""
-        return self.settings.augment if self.treatment.augment is None else self.treatment.augment
+from imgid_audit.vision.treatment import Scores, decay_of
 
 
 class Loop:
@@ -170,9 +136,7 @@ class Loop:
                 if batch.pixels is not None and self._usable(batch):
                     self._logits(batch.pixels)
 
-    def validate(
-        self, source: ImageSource, history: History, keep: list[tuple[Rows, Scores]] | None = None
-    ) -> Meters:
+    def validate(self, source: ImageSource, history: History, keep: list[tuple[Rows, Scores]] | None = None) -> Meters:
         """Loss, accuracy, and accuracy by class, group and slice on the validation rows.
 
         Their rows and class probabilities are added to `keep`, batch by batch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,8 +20,9 @@ def make_optimizer(
     groups = parameter_groups(model, classes, settings)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True, weight_decay=weight_decay)
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
-    return kind(groups, lr=settings.lr, weight_decay=weight_decay)
+    kind: Any = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
+    optimizer: torch.optim.Optimizer = kind(groups, lr=settings.lr, weight_decay=weight_decay)
+    return optimizer
 
 
 def set_rate(optimizer: torch.optim.Optimizer, settings: TrainSettings, done: float) -> None:

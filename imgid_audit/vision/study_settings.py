@@ -91,7 +91,7 @@ class SearchSettings(Settings):
     )
     seed: int = Field(0, ge=0)
     confirm: int = Field(
-        3, ge=2, le=100, description="networks of the chosen and of the given settings each, with seeds of their own"
+        5, ge=2, le=100, description="networks of the chosen and of the given settings each, with seeds of their own"
     )
     space: dict[str, Annotated[Any, BeforeValidator(_as_entry)]] = Field(
         min_length=1, description="a setting of `train`, dropout or architecture: a list, or {low, high, log, step}"
@@ -101,7 +101,7 @@ class SearchSettings(Settings):
 class StudySettings(Settings):
     """What every study has; what it shows is accuracy on val."""
 
-    seeds: int = Field(3, ge=2, le=100, description="networks of each variant, from `train.seed` on")
+    seeds: int = Field(5, ge=2, le=100, description="networks of each variant, from `train.seed` on")
     across: Names = Field((), description="an attribute, or a list: their intersection; default: `train.groups`")
     tolerance: float = Field(0.01, gt=0, lt=1, description="a change of accuracy that counts as none")
 

@@ -21,7 +21,8 @@ from imgid_audit.vision.checkpoint import History
 from imgid_audit.vision.criterion import criterion_of, group_codes, require_trainable
 from imgid_audit.vision.distributed import World, current, same_everywhere
 from imgid_audit.vision.errors import DivergedError
-from imgid_audit.vision.loop import Job, Loop
+from imgid_audit.vision.job import Job
+from imgid_audit.vision.loop import Loop
 from imgid_audit.vision.meters import Meters
 from imgid_audit.vision.records import EpochRecord, TrainingRecord
 from imgid_audit.vision.reproducible import INIT, derive, reproducible

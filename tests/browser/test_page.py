@@ -11,7 +11,7 @@ import pytest
 
 from imgid_audit.export.html_page import render_html
 from imgid_audit.report import build
-from tests.report import comparison_factory, factory
+from tests.report import comparison_factory, factory, fit_factory
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("pages")
     results = {
         "audit": factory.audit(), "hostile": factory.hostile(), "compared": comparison_factory.compared(),
-        "hostile_compared": comparison_factory.hostile(),
+        "hostile_compared": comparison_factory.hostile(), "trained": fit_factory.trained(),
+        "hostile_trained": fit_factory.hostile(),
     }  # fmt: skip
     for name, result in results.items():
         (made / f"{name}.html").write_bytes(render_html(build(result, epoch=factory.EPOCH)))
@@ -70,7 +71,7 @@ def column(page: Page, index: int) -> list[str]:
     return [text.replace("\xa0", " ") for text in cells.all_text_contents()]
 
 
-@pytest.mark.parametrize("name", ["audit", "hostile", "compared", "hostile_compared"])
+@pytest.mark.parametrize("name", ["audit", "hostile", "compared", "hostile_compared", "trained", "hostile_trained"])
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_nothing_is_asked_for_nothing_complains_and_the_page_fits(
     browser: Browser, folder: Path, name: str, width: int

@@ -98,10 +98,19 @@ def test_losses_that_still_fell_are_found_where_val_agrees(run, rows, val: Seque
     finding = run("M003", rows, fit=fit([(180, 200), (180, 200)], [(90, 100), (90, 100)], STILL, val))
     assert finding.status == status
     if status == "finding":
-        said = "after epoch 4, training loss from 0.55 to 0.35 and validation loss from 0.55 to 0.35"
+        said = "in the last 2 epochs, training loss from 0.55 to 0.35 and validation loss from 0.55 to 0.35"
         assert said in finding.reason
         assert "images do not determine" not in finding.reason
         assert "train.epochs" in finding.reason
+
+
+def test_losses_that_fall_beside_a_gap_or_after_a_spike_are_no_sign(run, rows) -> None:
+    memory = fit([(200, 200), (200, 200)], [(60, 100), (60, 100)], STILL, STILL)
+    assert run("M003", rows, fit=memory).status == "passed"
+    assert run("M003", rows, {"max_gap": 0.9}, fit=memory).status == "finding"
+    spike = (0.7, 0.4, 0.5, 3.0, 1.0, 0.4)
+    given = fit([(180, 200), (180, 200)], [(90, 100), (90, 100)], STILL, spike)
+    assert run("M003", rows, fit=given).status == "passed"
 
 
 def test_one_epoch_tells_nothing_of_falling(run, rows) -> None:

@@ -256,8 +256,9 @@ SEARCH = {
         "trials": 3,
         "confirm": 2,
         "pruner": "none",
-        "space": {"lr": {"low": 0.0001, "high": 0.1, "log": True}, "augment.hflip": [0, 0.5]},
-    }
+        "space": {"lr": [0.0003, 0.001, 0.005, 0.02], "augment.hflip": [0, 0.5]},
+    },
+    "train.lr": 0.00001,
 }
 LADDER = {"train.ladder": {"architectures": ["smallcnn", "shufflenet_v2_x0_5"], "seeds": 2}, "train.groups": ["device"]}
 SHARES = {"train.data_ladder": {"fractions": [0.5, 1], "seeds": 2}, "train.groups": ["device"]}
@@ -272,18 +273,25 @@ def searched(after: Settings, before: Settings | None = None) -> Case:
     return trained({f"train.search.{name}": value for name, value in after.items()}, {**SEARCH, **(before or {})})
 
 
-OBJECTIVE = {"train.search.objective": {"metric": "recall", "across": ["device", "sex"], "class": "right"}}
+OBJECTIVE = {"train.search.objective": {"metric": "brier", "across": ["device"]}}
 CASES |= {
-    "train.search.sampler": searched({"sampler": "tpe"}),
+    "train.search.sampler": searched({"sampler": "grid"}),
     "train.search.trials": searched({"trials": 2}),
     "train.search.minutes": searched({"minutes": 1e-9}),
     "train.search.pruner": searched({"pruner": "median"}, {"train.search.trials": 12, "train.epochs": 3}),
     "train.search.seed": searched({"seed": 5}),
     "train.search.confirm": searched({"confirm": 3}),
     "train.search.space": searched({"space": {"weight_decay": [0.1, 1]}}),
-    "train.search.objective.metric": searched({"objective.metric": "selection_rate"}, OBJECTIVE),
-    "train.search.objective.across": searched({"objective.across": ["device"]}, OBJECTIVE),
-    "train.search.objective.class": searched({"objective.class": "left"}, OBJECTIVE),
+    "train.search.objective.metric": searched({"objective.metric": "log_loss"}, OBJECTIVE),
+    "train.search.objective.across": searched({"objective.across": ["sex"]}, OBJECTIVE),
+    "train.search.objective.class": searched(
+        {"objective.class": "left"},
+        {
+            "task": {"type": "multiclass"},
+            "policy": {"rules": []},
+            "train.search.objective": {"metric": "auroc", "class": "macro"},
+        },
+    ),
     "train.search.objective.of": searched({"objective.of": "gap"}, OBJECTIVE),
     "train.search.objective.ignore": searched({"objective.ignore": ["night"]}, OBJECTIVE),
     "train.ladder.architectures": trained({"train.ladder.architectures": ["shufflenet_v2_x0_5", "smallcnn"]}, LADDER),

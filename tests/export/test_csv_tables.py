@@ -10,7 +10,7 @@ import pytest
 
 from imgid_audit.core.result import Undefined
 from imgid_audit.export.csv_tables import tables
-from tests.report import comparison_factory, factory
+from tests.report import comparison_factory, factory, fit_factory
 
 
 def rows(data: bytes) -> list[dict[str, str]]:
@@ -49,7 +49,8 @@ def test_gaps_verdicts_findings_and_the_account_are_whole() -> None:
 
 
 def test_no_cell_is_a_formula() -> None:
-    for path, data in tables(comparison_factory.hostile()).items():
+    files = {**tables(comparison_factory.hostile()), **tables(fit_factory.hostile())}
+    for path, data in files.items():
         for row in csv.reader(io.StringIO(data.decode("utf-8"), newline="")):
             for cell in row:
                 if cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
@@ -84,3 +85,33 @@ def test_every_change_is_there_and_what_was_not_run_says_why() -> None:
         assert (float(row["low"]), float(row["high"])) == (change.interval.low, change.interval.high)
     assert found[-1]["reason"].startswith("class “7” has 3 training rows")
     assert "tables/mitigations.csv" not in tables(factory.audit())
+
+
+def test_training_has_its_tables_with_every_number() -> None:
+    result = fit_factory.trained()
+    fit = result.fit
+    assert fit is not None
+    assert fit.curves is not None
+    assert fit.search is not None
+    found = {path: rows(data) for path, data in tables(result).items()}
+    curves = found["tables/training_curves.csv"]
+    assert len(curves) == len(fit.curves.slices) * len(fit.curves.train_loss)
+    assert [float(row["train_loss"]) for row in curves if not row["slice"]] == list(fit.curves.train_loss)
+    assert {row["epoch"] for row in curves if row["kept"] == "True"} == {str(fit.curves.best_epoch)}
+    absent = [row for row in curves if row["slice"] == '{"sex": "X"}']
+    assert {row["val_accuracy"] for row in absent} == {""}, "a value that is not there is an empty cell, never 0"
+    for row, gap in zip(found["tables/generalisation.csv"], fit.gaps, strict=True):
+        assert (row["value"] == "") == isinstance(gap.value, Undefined)
+        assert row["train_low"] == ("" if gap.train_interval is None else repr(gap.train_interval.low))
+    trials = found["tables/search_trials.csv"]
+    assert [row["state"] for row in trials] == [trial.state for trial in fit.search.trials]
+    assert [json.loads(row["parameters"]) for row in trials] == [dict(trial.parameters) for trial in fit.search.trials]
+    changes = found["tables/search_changes.csv"]
+    assert [float(row["value"]) for row in changes] == [change.value for change in fit.search.changes]
+    steps = [row for row in found["tables/studies.csv"] if row["what"] == "step"]
+    assert [row["answer"] for row in steps] == [step.answer for study in fit.studies for step in study.steps]
+    lost = [row for row in found["tables/studies.csv"] if row["status"] == "not_run"]
+    assert [(row["variant"], row["reason"]) for row in lost] == [("timm/giant", "no module named timm")]
+    assert not any(
+        "search" in path or "studies" in path for path in tables(fit_factory.trained(fit_factory.only_trained()))
+    )

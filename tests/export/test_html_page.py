@@ -18,7 +18,7 @@ from imgid_audit.export import templates
 from imgid_audit.export.html_page import render_html
 from imgid_audit.export.templates import content_security_policy, environment, template_folder, visible
 from imgid_audit.report import WorstImage, WorstImages, build
-from tests.report import comparison_factory, factory
+from tests.report import comparison_factory, factory, fit_factory
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 PIXEL = base64.b64decode(
@@ -64,6 +64,7 @@ def rendered(kind: str) -> str:
     results = {
         "audit": factory.audit, "hostile": factory.hostile, "binary": factory.binary, "large": factory.large,
         "compared": comparison_factory.compared, "hostile_compared": comparison_factory.hostile,
+        "trained": fit_factory.trained, "hostile_trained": fit_factory.hostile,
     }  # fmt: skip
     return page(results[kind]())
 
@@ -72,7 +73,9 @@ def page(result: AuditResult, images: WorstImages | None = None) -> str:
     return render_html(build(result, epoch=factory.EPOCH, images=images)).decode()
 
 
-@pytest.mark.parametrize("kind", ["audit", "hostile", "binary", "large", "compared", "hostile_compared"])
+@pytest.mark.parametrize(
+    "kind", ["audit", "hostile", "binary", "large", "compared", "hostile_compared", "trained", "hostile_trained"]
+)
 def test_the_page_is_well_formed_and_asks_for_nothing(kind: str) -> None:
     text = rendered(kind)
     found = Page(text)
@@ -91,7 +94,7 @@ def test_the_page_is_well_formed_and_asks_for_nothing(kind: str) -> None:
     assert "url(" not in style
 
 
-@pytest.mark.parametrize("kind", ["audit", "hostile", "hostile_compared"])
+@pytest.mark.parametrize("kind", ["audit", "hostile", "hostile_compared", "trained", "hostile_trained"])
 def test_the_policy_allows_the_pages_own_style_and_script_and_no_other(kind: str) -> None:
     text = rendered(kind)
     (policy,) = [m["content"] for m in Page(text).all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
@@ -107,7 +110,7 @@ def test_the_policy_allows_the_pages_own_style_and_script_and_no_other(kind: str
     assert text.index("Content-Security-Policy") < text.index("<style>")
 
 
-@pytest.mark.parametrize("kind", ["hostile", "hostile_compared"])
+@pytest.mark.parametrize("kind", ["hostile", "hostile_compared", "hostile_trained"])
 def test_hostile_texts_are_shown_and_never_run(kind: str) -> None:
     text = rendered(kind)
     assert text.count("<script") == 1

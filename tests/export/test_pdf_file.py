@@ -16,7 +16,7 @@ import pytest
 from imgid_audit.core.result import AuditResult
 from imgid_audit.export.pdf_file import FetchRefusedError, pdf_of, render_pdf
 from imgid_audit.report import WorstImage, WorstImages, build
-from tests.report import comparison_factory, factory
+from tests.report import comparison_factory, factory, fit_factory
 
 SMALL = factory.Plan(
     labels=("other", "covid19"),
@@ -175,9 +175,17 @@ def test_a_picture_that_the_document_carries_is_shown() -> None:
         assert len(pdf.pages[0].get_images()) == 1
 
 
-@pytest.mark.parametrize("make", [comparison_factory.compared, comparison_factory.hostile])
+@pytest.mark.parametrize(
+    ("make", "title"),
+    [
+        (comparison_factory.compared, "What helps"),
+        (comparison_factory.hostile, "What helps"),
+        (fit_factory.trained, "How it was trained"),
+        (fit_factory.hostile, "How it was trained"),
+    ],
+)
 @pytest.mark.slow
-def test_a_comparison_stays_on_its_pages_and_is_in_the_bookmarks(make: Callable[[], AuditResult]) -> None:
+def test_a_long_section_stays_on_its_pages_and_is_in_the_bookmarks(make: Callable[[], AuditResult], title: str) -> None:
     """Every glyph within its page, every figure with words, methods of 300 letters too."""
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext (poppler-utils) is not installed: clipping was not checked")
@@ -191,7 +199,7 @@ def test_a_comparison_stays_on_its_pages_and_is_in_the_bookmarks(make: Callable[
             assert 20 <= top <= bottom <= height - 20
     with pikepdf.open(io.BytesIO(data)) as pdf, pdf.open_outline() as outline:
         titles = [item.title for item in outline.root]
-    assert "What helps" in titles
+    assert title in titles
 
 
 @pytest.mark.slow

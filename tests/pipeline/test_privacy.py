@@ -220,7 +220,7 @@ def test_every_part_of_a_result_is_known_to_be_public_or_stripped():
     """A new field must be thought about: does it hold counts of groups? Then `publishable` must strip it."""
     assert {f.name for f in dataclasses.fields(AuditResult)} == {
         *("name", "data", "evaluation", "findings", "notes", "settings", "provenance", "run", "privacy"),
-        "comparison",
+        *("comparison", "fit"),
     }
     assert {f.name for f in dataclasses.fields(Evaluation)} == {
         *("task", "estimates", "gaps", "verdicts", "confusion", "reliability", "operating_point", "contrasts"),

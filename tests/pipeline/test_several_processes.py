@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from imgid_audit.config import load_config
 from imgid_audit.core.errors import InputError
 from imgid_audit.pipeline import evaluate
-from imgid_audit.config import load_config
 from tests.tiny import tiny_config, write_tiny
 
 TOGETHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -34,9 +34,7 @@ def config(tmp_path: Path) -> Path:
 def command(verb: str, config: Path, out: Path, *, together: bool = True) -> subprocess.CompletedProcess[str]:
     parts = [sys.executable, *(TOGETHER if together else []), "-m", "imgid_audit.cli", verb, str(config)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(  # noqa: PLW1510
-        [*parts, "--out", str(out)], capture_output=True, text=True, timeout=200, env=environment
-    )
+    return subprocess.run([*parts, "--out", str(out)], capture_output=True, text=True, timeout=200, env=environment)
 
 
 @pytest.mark.slow

@@ -331,11 +331,12 @@ def augment_effect() -> Study:
         Variant(name, {"augment": name}, 93_000, 1519, {"handheld": 160}, (0.98, 0.97, 0.98), 36456) for name in names
     )
     hand, scan, copier = (level("device", name) for name in ("handheld", "scanner", "copier"))
-    planted: dict[str, dict[Slice, tuple[float, Answer]]] = {
-        "as given": {TOTAL: (0.012, "unknown"), scan: (-0.026, "worse"), copier: (0.001, "same"), hand: (0.064, "better")},
-        "rotation alone": {TOTAL: (0.02, "better"), scan: (-0.03, "worse"), copier: (0.02, "unknown"), hand: (0.07, "better")},
-        "hflip alone": {TOTAL: (-0.04, "worse"), scan: (-0.04, "worse"), copier: (-0.03, "worse"), hand: (-0.05, "worse")},
-    }  # fmt: skip
+    told: dict[str, tuple[tuple[float, Answer], ...]] = {
+        "as given": ((0.012, "unknown"), (-0.026, "worse"), (0.001, "same"), (0.064, "better")),
+        "rotation alone": ((0.02, "better"), (-0.03, "worse"), (0.02, "unknown"), (0.07, "better")),
+        "hflip alone": ((-0.04, "worse"), (-0.04, "worse"), (-0.03, "worse"), (-0.05, "worse")),
+    }
+    planted = {name: dict(zip((TOTAL, scan, copier, hand), found, strict=True)) for name, found in told.items()}
     steps: list[Step] = []
     for name, found in planted.items():
         for of, (value, answer) in found.items():

@@ -286,7 +286,7 @@ def test_sections_are_left_out_only_where_there_is_nothing_of_the_kind() -> None
     names = {part.name for part in build(factory.binary(scores=False, intersections=()), epoch=factory.EPOCH).parts}
     everything = set(SECTIONS.names)
     # calibration still has its curves only where scores are; a binary task has no classes to compare
-    assert everything - names == {"classes", "intersections", "calibration", "worst_images", "mitigations"}
+    assert everything - names == {"classes", "intersections", "calibration", "worst_images", "mitigations", "training"}
 
 
 def test_an_audit_of_nothing_but_a_total_still_makes_a_report() -> None:

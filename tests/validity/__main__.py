@@ -20,6 +20,7 @@ STUDIES = (
     ("calibration", "Coverage of the calibration error"),
     ("paired", "Changes between two runs"),
     ("mitigations", "Comparisons of mitigations"),
+    ("fit", "Over- and underfitting, planted"),
 )
 INTRODUCTION = """# What the verdicts are worth
 

@@ -30,7 +30,7 @@ from imgid_audit.vision.train import train
 from imgid_audit.vision.weights import load_model
 
 TASK = Task("binary", ("across", "down"), "down")
-SIZE = 32
+SIZE = 16
 DEVICES = ("new", "old")
 
 
@@ -84,12 +84,14 @@ class Dense(nn.Sequential):
 
 TURNS = AugmentSettings(hflip=0.5, vflip=0.5, crop=0.6)
 MEMORISED = World(
-    "resnet18, 200 images, faint stripes, no regularisation", 12, (200, 200), settings(), model("resnet18")
+    "resnet18, 200 images, faint stripes, no regularisation", 14, (200, 100), settings(epochs=12), model("resnet18")
 )
-LEARNT = World("smallcnn, 300 images, clear stripes", 40, (300, 200), settings(weight_decay=0.01), model("smallcnn"))
+LEARNT = World(
+    "smallcnn, 300 images, clear stripes", 60, (300, 200), settings(epochs=8, weight_decay=0.01), model("smallcnn")
+)
 HARD = World(
     "smallcnn, 600 images, 15 % of labels wrong, 100 val images of 20 subjects",
-    40,
+    60,
     (600, 100),
     settings(epochs=8, weight_decay=0.01, augment=TURNS),
     model("smallcnn"),
@@ -97,16 +99,30 @@ HARD = World(
     images=5,
 )
 FAINTER = World(
-    "smallcnn, 600 images, fainter stripes", 9, (600, 200), settings(epochs=8, augment=TURNS), model("smallcnn")
+    "smallcnn, 600 images, fainter stripes", 15, (600, 200), settings(epochs=8, augment=TURNS), model("smallcnn")
 )
 LARGE = World(
     "resnet18, 400 images, clear stripes, augmented",
-    40,
+    60,
     (400, 200),
     settings(epochs=8, weight_decay=0.01, augment=TURNS),
     model("resnet18"),
 )
 MEAN_COLOUR = "tests.validity.fit_worlds:Brightness"
+DENSE = ModelSettings(
+    architecture="tests.validity.fit_worlds:Dense",
+    input=InputSettings(size=SIZE, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
+)
+NOISY = World(
+    "dense, 150 images, 20 % of labels wrong", 20, (150, 400), settings(epochs=10), DENSE, wrong=0.2, centred=True
+)
+CLEAN = World("dense, 150 images, very faint stripes", 8, (150, 400), settings(epochs=10), DENSE, centred=True)
+LEVERS = (
+    ("weight decay 200 (AdamW)", NOISY, NOISY.changed(weight_decay=200.0)),
+    ("dropout .95 before the last layer", NOISY, replace(NOISY, model=DENSE.model_copy(update={"dropout": 0.95}))),
+    ("turning images over", CLEAN, CLEAN.changed(augment=AugmentSettings(hflip=0.5, vflip=0.5))),
+)
+"""What is varied: the same images and seeds, without and with what is to make the gap smaller."""
 UNLEARNT = (
     replace(FAINTER.changed(epochs=1, augment=AugmentSettings()), name="smallcnn, fainter stripes, one epoch"),
     replace(LEARNT.changed(lr=1e-6), name="smallcnn, clear stripes, learning rate 1e-6"),
@@ -140,7 +156,7 @@ def manifest(world: World, seed: int, root: Path) -> Manifest:
 
 
 def picture(world: World, down: int, device: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Stripes of a period of about 6 pixels at a random phase, (SIZE, SIZE, 3)."""
+    """Stripes of a period of about 6 pixels, at a random phase unless `centred`, (SIZE, SIZE, 3)."""
     period, phase = (6.0, np.pi / 2) if world.centred else (rng.uniform(5, 7), rng.uniform(0, 2 * np.pi))
     wave = world.contrast * np.sin(2 * np.pi * (np.arange(SIZE) - (SIZE - 1) / 2) / period + phase)
     stripes = np.broadcast_to(wave if down else wave[:, None], (SIZE, SIZE))[..., None]

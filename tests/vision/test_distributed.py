@@ -28,7 +28,7 @@ def processes(images: Path, out: Path, rows: int, fault: str = "none", *, count:
     command = [*(TOGETHER if count > 1 else [sys.executable]), str(DRIVER), str(images), str(out), str(rows), fault]
     command += [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)  # noqa: PLW1510
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -100,7 +100,7 @@ def test_none_waits_for_one_that_ended(
 
 @pytest.mark.slow
 def test_batch_norm_and_a_swa_leave_one_network(world: Callable, tmp_path: Path) -> None:
-    """With batch norm each process has statistics of its own on the CPU: the record says of one network all the same."""
+    """With batch norm each process has statistics of its own on the CPU: still both end with one network."""
     made = world(96)
     options = {"architecture": "smallcnn", "average": {"method": "swa", "start": 0.3}, "patience": 2, "accumulate": 2}
     done = processes(made.root, tmp_path / "model", 96, **options)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from imgid_audit.core.errors import InputError, StoppedError
+from imgid_audit.vision.errors import DivergedError
 from imgid_audit.vision.finetune import blocks_of
 from imgid_audit.vision.images import decode
 from imgid_audit.vision.loop import Loop
@@ -24,6 +25,7 @@ from imgid_audit.vision.settings import AverageSettings, FineTuneSettings, Input
 from imgid_audit.vision.starting import starting_model
 from imgid_audit.vision.train import train
 from imgid_audit.vision.treatment import LinearHead, LossBatch, PlainLoss, Treatment
+from imgid_audit.vision.weights import load_model
 
 MODEL = ModelSettings(input=InputSettings(size=16))
 HEAD = ("13.weight", "13.bias")
@@ -249,6 +251,24 @@ def test_interrupted_in_either_phase_and_continued(
         run(made, tmp_path / "parts", start, chosen, stop=lambda: next(polls) >= after, **options)
     assert run(made, tmp_path / "parts", start, chosen, **options) == whole
     assert (tmp_path / "parts" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+class Poisoned(PlainLoss):
+    """No number in the second epoch."""
+
+    def __call__(self, batch: LossBatch) -> torch.Tensor:
+        losses = nn.functional.cross_entropy(batch.logits, batch.labels, reduction="none")
+        return losses * (float("nan") if batch.epoch == 2 else 1.0)
+
+
+@pytest.mark.parametrize("frozen", [1, 3])
+def test_a_loss_that_is_no_number_in_either_phase(world: Callable, tmp_path: Path, start: str, frozen: int) -> None:
+    chosen = {"frozen_epochs": frozen}
+    good = run(world(64), tmp_path / "good", start, {"frozen_epochs": 1}, epochs=1, schedule="constant")
+    poisoned = Treatment(loss=lambda _: Poisoned())
+    with pytest.raises(DivergedError, match="loss became nan in epoch 2, batch 1; the weights of epoch 1 are kept"):
+        run(world(64), tmp_path / "m", start, chosen, schedule="constant", treatment=poisoned)
+    assert load_model(MODEL, tmp_path / "m" / WEIGHTS, 3).sha256 == good.sha256
 
 
 def test_networks_without_a_last_layer_are_refused(

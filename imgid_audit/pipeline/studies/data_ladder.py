@@ -17,9 +17,9 @@ from imgid_audit.comparison.studies import flattening
 from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.core.fit import Step, Study
 from imgid_audit.core.manifest import Manifest
+from imgid_audit.io.subsets import half_of, nested
 from imgid_audit.pipeline.job import Job
 from imgid_audit.pipeline.studies.networks import without_rows
-from imgid_audit.pipeline.studies.subsets import half_of, nested
 from imgid_audit.pipeline.studies.ways import Bench, Ran, Training, Way, bench_of, settings_of
 from imgid_audit.vision.settings import TrainSettings
 from imgid_audit.vision.study_settings import DataLadderSettings
@@ -91,7 +91,7 @@ def _by_group(bench: Bench, ran: tuple[Ran, ...]) -> tuple[tuple[Ran, ...], list
     """All rows but half of each group's, and the steps to them from all rows."""
     job = bench.job
     groups = group_members(job.inputs.manifest, bench.spec.across)
-    halved = bench.run([_without_half(job, *group) for group in groups])
+    halved = bench.run([_without_half(job, *group) for group in groups], ", by group")
     whole = ran[-1].runs
     runs = [one.runs for one in halved if one.runs is not None]
     return halved, [] if whole is None else bench.pairs_from(whole, runs)

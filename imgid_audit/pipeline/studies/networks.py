@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgid_audit.core.errors import StoppedError
+from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.core.manifest import SPLITS, Manifest, Status
 from imgid_audit.core.predictions import Decisions, Predictions
 from imgid_audit.io.kept_networks import KeptNetwork, NetworkShelf, network_key
@@ -60,23 +60,29 @@ def trained(
 
     `manifest` is the job's, perhaps with some of its training rows excluded; `watch` is as `vision.train.train`
     takes it. ``init`` is relative to the config; ``resample`` is built here. Raises `InputError` where it cannot
-    be trained, `DivergedError` where it has no finite answer (kept too: it is not tried again), and `StoppedError`
-    where the user asks to stop or memory runs out.
+    be trained, `DivergedError` where it has no finite answer, and `StoppedError` where the user asks to stop or
+    memory runs out. Reasons are kept too: what diverged is not tried again, all else is, unless `job.stop` says yes.
     """
     from imgid_audit.vision.errors import DivergedError
 
     train = rooted(job, train)
     key = _key(job, model, train, manifest)
     folder, shelf = _places(job, key)
-    network = _kept(shelf.get(key), folder, manifest, splits)
+    kept = shelf.get(key)
+    network = _kept(kept, folder, manifest, splits)
     if network is None:
         if job.stop():
+            if kept is not None and kept.facts["failed"]:
+                raise InputError(str(kept.facts["failed"]))
             raise StoppedError("stopped before a further network is trained: the same command continues there")
         try:
             network = _made(job, model, train, manifest, splits, folder, watch)
-        except DivergedError as error:
-            shelf.put(key, KeptNetwork({}, {"failed": str(error)}))
-            _forget_weights(folder)
+        except (InputError, StoppedError) as error:
+            if not job.stop():
+                diverged = isinstance(error, DivergedError)
+                shelf.put(key, KeptNetwork({}, {"failed": why_not(error), "final": diverged}))
+                if diverged:
+                    _forget_weights(folder)
             raise
         rows = np.flatnonzero(np.isfinite(network.scores).all(axis=1))
         told = {str(row): why for row, why in sorted(network.failed.items())}
@@ -107,6 +113,12 @@ def scored_decisions(
     quick = job.config.intervals.model_copy(update={"draws": 0})  # a threshold's own interval is not shown
     config = job.config.model_copy(update={"intervals": quick})
     return decided(config, job.inputs, Predictions(scores, None, status.astype(np.int8), reason), split)
+
+
+def why_not(error: InputError | StoppedError) -> str:
+    """Why there is no network, in one line."""
+    told = [problem.message for problem in error.problems] if isinstance(error, InputError) else [str(error)]
+    return " ".join("; ".join(told).split())
 
 
 def without_rows(manifest: Manifest, rows: NDArray[np.intp]) -> Manifest:
@@ -210,7 +222,9 @@ def _kept(kept: KeptNetwork | None, folder: Path, manifest: Manifest, splits: Se
         return None
     facts: Mapping[str, Any] = kept.facts
     if facts["failed"]:
-        raise DivergedError(str(facts["failed"]))
+        if facts["final"]:
+            raise DivergedError(str(facts["failed"]))
+        return None
     record = read_record(folder)
     if record is None or record.sha256 != facts["sha256"] or not set(splits) <= set(facts["splits"]):
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.core.fit import Fit, Study, StudyKind
+from imgid_audit.core.progress import SILENT
 from imgid_audit.export.fit_json import encode_fit
 from imgid_audit.export.fit_reader import read_fit
 from imgid_audit.io import atomic
@@ -37,7 +38,7 @@ def kept_studies(job: Job) -> tuple[Study, ...]:
 
     Where intervals, costs or the operating point have changed since, they are made anew of the kept networks.
     """
-    idle = replace(job, stop=lambda: True)
+    idle = replace(job, stop=lambda: True, progress=SILENT)
     found = []
     for kind, settings in _asked(job):
         try:

@@ -17,7 +17,7 @@ from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.slices import TOTAL, Slice
 from imgid_audit.evaluation.breakdowns import breakdown
 from imgid_audit.pipeline.job import Job
-from imgid_audit.pipeline.studies.networks import Network, decisions_of, trained
+from imgid_audit.pipeline.studies.networks import Network, decisions_of, trained, why_not
 from imgid_audit.vision.study_settings import StudySettings
 
 if TYPE_CHECKING:
@@ -66,12 +66,17 @@ class Bench:
     seeds: tuple[int, ...]
     spec: StudySpec
 
-    def run(self, ways: Sequence[Way]) -> tuple[Ran, ...]:
+    def run(self, ways: Sequence[Way], part: str = "") -> tuple[Ran, ...]:
         """Every way in order; one that cannot be trained has its reason, and the others go on.
 
+        `part`: which ways of the study these are, as progress tells it.
         Raises `StoppedError` where the user asks to stop: the same call goes on with the next network.
         """
-        return tuple(self._run(way, place * len(self.seeds), len(ways)) for place, way in enumerate(ways))
+        name, total = f"{self.kind.replace('_', ' ')}{part}", len(ways) * len(self.seeds)
+        return tuple(
+            self._run(way, [f"{name} {place * len(self.seeds) + k + 1} of {total}" for k in range(len(self.seeds))])
+            for place, way in enumerate(ways)
+        )
 
     def pairs(self, ladder: Sequence[MethodRuns]) -> Pairs:
         """The steps of every pair (earlier, later)."""
@@ -103,25 +108,23 @@ class Bench:
             **found,
         )
 
-    def _run(self, way: Way, done: int, ways: int) -> Ran:
+    def _run(self, way: Way, told: Sequence[str]) -> Ran:
         from imgid_audit.vision.errors import DivergedError
 
         job = self.job
-        networks, total = [], ways * len(self.seeds)
+        networks = []
         try:
-            for place, seed in enumerate(self.seeds):
-                job.progress.step(f"{self.kind.replace('_', ' ')} {done + place + 1} of {total}")
+            for seed, step in zip(self.seeds, told, strict=True):
+                job.progress.step(step)
                 one = way.training(seed)
                 networks.append(trained(job, one.model, one.train, one.manifest, splits=("train", "val")))
             val, train = ([decisions_of(job, one, split) for one in networks] for split in ("val", "train"))
-        except InputError as error:
-            return _not_run(way, f"seed {seed}: " + "; ".join(problem.message for problem in error.problems))
-        except DivergedError as error:
-            return _not_run(way, f"seed {seed}: {error}")
+        except (InputError, DivergedError) as error:
+            return _not_run(way, f"seed {seed}: {why_not(error)}")
         except StoppedError as error:  # memory ran out, unless the user asks to stop
             if job.stop():
                 raise
-            return _not_run(way, f"seed {seed}: {error}")
+            return _not_run(way, f"seed {seed}: {why_not(error)}")
         return _ran(way, self.seeds, networks, val, train, self.spec.across)
 
 
@@ -189,4 +192,4 @@ def _rows(train: Sequence[Decisions], across: tuple[str, ...]) -> dict[Slice, in
 
 
 def _not_run(way: Way, reason: str) -> Ran:
-    return Ran(Variant(way.name, way.parameters, 0, 0, {}, (), 0, "not_run", " ".join(reason.split())), None, {})
+    return Ran(Variant(way.name, way.parameters, 0, 0, {}, (), 0, "not_run", reason), None, {})

@@ -10,6 +10,7 @@ from imgid_audit.core.fit import Fit
 from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Fact, Table
 from imgid_audit.report.facts import Facts
+from imgid_audit.report.published_fit import fit_reason
 from imgid_audit.report.section import Section
 from imgid_audit.report.trained import curves, gaps, searched, studies, wording
 from imgid_audit.report.trained.curves import Panels
@@ -56,8 +57,10 @@ def build(facts: Facts) -> Training | None:
         return None
     gap = gaps.table(fit.gaps)
     found = fit.curves
+    hiding = facts.result.privacy
+    hidden = "" if hiding is None else fit_reason(hiding)
     return Training(
-        lead=" ".join(filter(None, ("" if found is None else wording.audited(found), ON_VAL))),
+        lead=" ".join(filter(None, ("" if found is None else wording.audited(found), ON_VAL, hidden))),
         facts=_facts(facts, fit),
         figures=() if found is None else curves.overall(found),
         epochs=None if found is None else curves.epochs(found),

@@ -12,7 +12,7 @@ from imgid_audit.report.blocks import Cell, Column, Table, name
 from imgid_audit.report.figures.axis import Axis
 from imgid_audit.report.figures.chart import Datum, Frame, Line, chart
 from imgid_audit.report.tables import MAX_ROWS, capped
-from imgid_audit.report.trained import wording
+from imgid_audit.report.trained import answers
 from imgid_audit.report.trained.study import StudyPart, line, made, share
 from imgid_audit.report.trained.view import (
     DASH,
@@ -49,7 +49,7 @@ def data_ladder(study: Study) -> StudyPart:
         step.slice: step for step in study.steps
         if step.after in halved and step.quantity == "group" and _of_group(halved[step.after], step.slice)
     }  # fmt: skip
-    said = wording.of_data(study, last, own)
+    said = answers.of_data(study, last, own)
     lost = [one for one in study.variants if one.status == "not_run"]
     said += tuple(words.statement(f"{one.name} was not run: {one.reason}") for one in lost)
     return made(
@@ -99,7 +99,7 @@ def _shares(study: Study, shares: Sequence[Variant]) -> Table:
     rows = []
     for one in shares:
         row = [
-            name(_fraction(one)),
+            name(answers.fraction(one)),
             count_cell(one.train_rows),
             percent_cell(mean(one.train)),
             estimate_cell(average(study, one.name, "overall")),
@@ -124,11 +124,6 @@ def _shares(study: Study, shares: Sequence[Variant]) -> Table:
         "Shares of the training rows",
         "compared",
     )
-
-
-def _fraction(one: Variant) -> str:
-    share = one.parameters.get("fraction")
-    return numbers.level(share) if isinstance(share, int | float) else one.name
 
 
 def _flat(study: Study, last: dict[Slice, Step]) -> Table | None:
@@ -158,8 +153,8 @@ def _flat_row(one: Flattening, step: Step | None, axis: Axis | None) -> tuple[Ce
     change = DASH if step is None else difference_cell(step.value, step.interval)
     drawn = None if step is None else difference_strip(step.value, step.interval, axis, 0.0)
     return (
-        name(wording.group(one.slice)), count_cell(one.rows), at,
-        Cell(wording.ANSWERS[one.last], "text", status=wording.ANSWER_KINDS[one.last]), change,
+        name(answers.group(one.slice)), count_cell(one.rows), at,
+        Cell(answers.ANSWERS[one.last], "text", status=answers.ANSWER_KINDS[one.last]), change,
         Cell("", "plot", strip=drawn),
     )  # fmt: skip
 
@@ -201,4 +196,4 @@ def _halved(study: Study, own: dict[Slice, Step]) -> Table | None:
 
 
 def _plain_answer(step: Step) -> Cell:
-    return Cell(wording.ANSWERS[step.answer], "text", status=wording.ANSWER_KINDS[step.answer])
+    return Cell(answers.ANSWERS[step.answer], "text", status=answers.ANSWER_KINDS[step.answer])

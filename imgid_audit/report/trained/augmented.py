@@ -5,8 +5,8 @@ from __future__ import annotations
 from imgid_audit.core.fit import Study, Variant
 from imgid_audit.report import words
 from imgid_audit.report.blocks import Column, Table, name
-from imgid_audit.report.trained import wording
-from imgid_audit.report.trained.study import StudyPart, answers, made
+from imgid_audit.report.trained import answers, wording
+from imgid_audit.report.trained.study import StudyPart, made, step_table
 from imgid_audit.report.trained.view import (
     average,
     estimate_cell,
@@ -30,9 +30,9 @@ def augment_effect(study: Study) -> StudyPart:
         heads = [words.sentence(after) for after in part_]
         caption = f"Change of accuracy on val, each less {before}"
         heading = "By group" if not start else ""
-        tables.append(answers(study, [(before, after) for after in part_], heads, caption, heading))
+        tables.append(step_table(study, [(before, after) for after in part_], heads, caption, heading))
     lost = [one for one in study.variants if one.status == "not_run"]
-    said, warnings = wording.of_augmentation(study)
+    said, warnings = answers.of_augmentation(study)
     said += tuple(words.statement(f"{one.name} was not run: {one.reason}") for one in lost)
     return made(study, said, None, (_variants(study), *tables), warnings)
 

@@ -21,7 +21,7 @@ MOST_EPOCHS = 12
 MARKED = 20
 """With so many epochs or fewer every epoch has its mark."""
 
-READING = "Solid: val. Dashed: train, as seen while learning (augmented, weights still changing)."
+READING = "Solid, filled: val. Dashed, hollow: train, as seen while learning (augmented, weights still changing)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _table(curves: Sequence[SliceCurve], of: Curves, where: str) -> Table:
         Column("Rows val", "number"),
         Column("Rows train", "number"),
     )
-    note = "Train: as seen while learning. Best: the highest of all epochs, each group's own; no one network has them all."
+    note = "Train: as seen while learning. Best: the highest of all epochs, each group's own."
     return Table("Accuracy; worst on val first", columns, rows, (note, *left_out), kind="compared")
 
 

@@ -30,17 +30,23 @@ def table(gaps: Sequence[GeneralisationGap], caption: str = "") -> Table | None:
     subjects = any(one.train_subjects is not None for one in shown)
     rows = tuple(_row(one, axis, centre, methods, subjects=subjects) for one in shown)
     columns = [Column("Group", "name"), Column("Gap", "number"), Column("Train", "number"), Column("Val", "number")]
-    columns += [Column("Rows train, val", "number")]
-    columns += [Column("Subjects train, val", "number")] if subjects else []
+    columns.append(Column("Rows train, val", "number"))
     line = () if centre is None else (f"Dashed line: all rows, {numbers.signed_difference(centre, PERCENT)}.",)
     return Table(
         caption or "Accuracy on train less that on val, percentage points; widest gap first",
         (*columns, Column("", "plot", axis)),
         rows,
-        (*line, *methods.notes, *left_out),
+        (*line, *methods.notes, *_of_sides(shown), *left_out),
         "Generalisation gap by group",
         "forest",
     )
+
+
+def _of_sides(gaps: Sequence[GeneralisationGap]) -> tuple[str, ...]:
+    """Levels and methods of the intervals of train and of val by themselves."""
+    both = [one for gap in gaps for one in (gap.train_interval, gap.val_interval) if one is not None]
+    found = dict.fromkeys(f"{numbers.level(one.level)} {one.method}" for one in both)
+    return (f"Of train and of val alone: {'; '.join(found)}.",) if found else ()
 
 
 def _order(one: GeneralisationGap) -> float:
@@ -60,16 +66,16 @@ def _row(
         DASH if isinstance(value, Undefined) else percent_cell(value, interval)
         for value, interval in ((one.train, one.train_interval), (one.val, one.val_interval))
     ]
-    rows = number(f"{numbers.count(one.train_n)}, {numbers.count(one.val_n)}", str(one.val_n))
-    held = [] if not subjects else [number(_subjects(one), str(one.val_subjects or 0))]
+    held = _subjects(one) if subjects else ""
+    rows = number(f"{numbers.count(one.train_n)}, {numbers.count(one.val_n)}", str(one.val_n), held)
     drawn = difference_strip(one.value, one.interval, axis, 0.0 if centre is None else centre)
     told = (
         Cell(one.value.reason or words.UNDEFINED_WORDS[one.value.kind], "plot")
         if isinstance(one.value, Undefined)
         else (Cell("", "plot", strip=drawn))
     )
-    return (name(words.group(one.slice), where), gap, *sides, rows, *held, told)
+    return (name(words.group(one.slice), where), gap, *sides, rows, told)
 
 
 def _subjects(one: GeneralisationGap) -> str:
-    return f"{numbers.count(one.train_subjects)}, {numbers.count(one.val_subjects)}"
+    return f"{numbers.count(one.train_subjects)}, {numbers.count(one.val_subjects)} subjects"

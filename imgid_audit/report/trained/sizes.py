@@ -8,8 +8,8 @@ from imgid_audit.core.fit import Study, Variant
 from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Cell, Column, Table, name
 from imgid_audit.report.figures.chart import Datum, Frame, Line, chart
-from imgid_audit.report.trained import wording
-from imgid_audit.report.trained.study import StudyPart, answers, line, made, share
+from imgid_audit.report.trained import answers
+from imgid_audit.report.trained.study import StudyPart, line, made, share, step_table
 from imgid_audit.report.trained.view import (
     DASH,
     Figure,
@@ -28,7 +28,7 @@ def ladder(study: Study) -> StudyPart:
     """The part of a ladder of architectures."""
     shown = ran(study)
     last = None if len(shown) < 2 else step_between(study, shown[-2].name, shown[-1].name, "overall")
-    said = (wording.of_ladder(study, last),)
+    said = (answers.of_ladder(study, last),)
     return made(
         study, said, _ladder_figure(study, shown), (_rungs(study, shown), _between(study, "From one to the next"))
     )
@@ -106,4 +106,4 @@ def _rungs(study: Study, shown: Sequence[Variant]) -> Table:
 def _between(study: Study, caption: str) -> Table | None:
     """Steps as columns, what they are of as rows."""
     pairs = list(dict.fromkeys((step.before, step.after) for step in study.steps))
-    return answers(study, pairs, [f"{before} → {after}" for before, after in pairs], caption) if pairs else None
+    return step_table(study, pairs, [f"{before} → {after}" for before, after in pairs], caption) if pairs else None

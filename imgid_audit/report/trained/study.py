@@ -12,7 +12,7 @@ from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Cell, Column, Fact, Table, name
 from imgid_audit.report.figures.chart import Datum, Line, Look
 from imgid_audit.report.tables import MAX_ROWS, capped
-from imgid_audit.report.trained import wording
+from imgid_audit.report.trained import answers as told
 from imgid_audit.report.trained.view import (
     DASH,
     Figure,
@@ -52,7 +52,7 @@ def made(
         *((Fact("Groups", where(study.across)),) if study.across else ()),
     )
     kept = tuple(table for table in tables if table is not None)
-    title, legend = wording.STUDIES[study.kind], wording.legend(study)
+    title, legend = told.STUDIES[study.kind], told.legend(study)
     return StudyPart(title, (*said, *study.conclusion), warnings, facts, figure, kept, legend, study.notes)
 
 
@@ -65,16 +65,14 @@ def row_name(study: Study, quantity: str, of: Slice) -> str:
     """What a row of steps is of, in words; groups as they are called."""
     if quantity == "worst_group":
         return f"worst group of {where(study.across)}"
-    return "worst class" if quantity == "worst_class" else wording.group(of)
+    return "worst class" if quantity == "worst_class" else told.group(of)
 
 
 def answer(step: Step | None) -> Cell:
     """The answer as a pill, with the change beneath."""
     if step is None:
         return DASH
-    return Cell(
-        wording.ANSWERS[step.answer], "text", status=wording.ANSWER_KINDS[step.answer], detail=wording.changed(step)
-    )
+    return Cell(told.ANSWERS[step.answer], "text", status=told.ANSWER_KINDS[step.answer], detail=told.changed(step))
 
 
 def share(study: Study, one: Variant, quantity: str, of: Slice | None = None) -> str:
@@ -107,7 +105,7 @@ def line(
     return Line(ordered, look, marked=True, name=called)
 
 
-def answers(
+def step_table(
     study: Study, pairs: Sequence[tuple[str, str]], heads: Sequence[str], caption: str, heading: str = "Steps"
 ) -> Table:
     """Pairs of variants as columns under `heads`, what a step is of as rows; every cell has its answer."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imgid_audit.io.lock import InUse, RunLock
+from imgid_audit.io.lock import InUseError, RunLock
 
 PAUSE = 0.05
 """Seconds between two looks at a lock that another process holds for a moment."""
@@ -24,7 +24,7 @@ class Claim(RunLock):
         """Whether it is now held; False where another has it."""
         try:
             self.__enter__()
-        except InUse:
+        except InUseError:
             return False
         return True
 

@@ -9,8 +9,12 @@ from imgid_audit.vision.search.records import Record
 from imgid_audit.vision.search.sampling import as_seen, distributions_of
 from imgid_audit.vision.search.space import Space
 
-ENOUGH = 10
-"""Complete trials below which shares say little (tests/validity/search.py)."""
+ENOUGH = 15
+"""Trials below which shares say nothing.
+
+On known surfaces of four settings and of seven the one that matters most came first in a quarter of searches of 10
+random trials, as by chance, in 55 % to 85 % of 15 and in 85 % and more of 20.
+"""
 
 Shares = tuple[tuple[str, float], ...]
 
@@ -18,20 +22,23 @@ Shares = tuple[tuple[str, float], ...]
 def importance(space: Space, known: Sequence[Record], *, higher: bool) -> tuple[Shares, str]:
     """(parameter, share in [0, 1]) highest first, summing to 1, and ''; or () and why there are none.
 
-    Functional ANOVA of a random forest over the complete trials inside the space (Hutter et al. 2014). A parameter
-    that took one value has share 0. Every parameter of a space is in every trial, so none is conditional.
+    Functional ANOVA of a random forest over the trials inside the space (Hutter et al. 2014). Pruned trials count
+    with the objective that they last reported, as for the samplers: without them nearly half of 20 trials would be
+    missing, the worse ones. Failed trials have no objective. A parameter that took one value has share 0. Every
+    parameter of a space is in every trial, so none is conditional.
     """
     import optuna
 
-    complete = [record for record in known if record.state == "complete" and space.holds(record.parameters)]
-    if len(complete) < ENOUGH:
-        return (), f"{len(complete)} complete trials inside the space, fewer than the {ENOUGH} that shares need"
-    if len({record.value for record in complete}) == 1:
-        return (), "all complete trials have the same objective"
-    varied = [name for name in space.parameters if len({repr(one.parameters[name]) for one in complete}) > 1]
+    valued = [one for one in known if one.state in ("complete", "pruned") and one.last is not None]
+    valued = [one for one in valued if space.holds(one.parameters)]
+    if len(valued) < ENOUGH:
+        return (), f"{len(valued)} trials inside the space have an objective, fewer than the {ENOUGH} that shares need"
+    if len({one.last for one in valued}) == 1:
+        return (), "all trials have the same objective"
+    varied = [name for name in space.parameters if len({repr(one.parameters[name]) for one in valued}) > 1]
     with quiet():
         study = optuna.create_study(direction="maximize" if higher else "minimize")
-        study.add_trials(as_seen(space, distributions_of(space), complete, higher=higher))
+        study.add_trials(as_seen(space, distributions_of(space), valued, higher=higher))
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         shares = optuna.importance.get_param_importances(study, evaluator=evaluator, params=varied)
     every = {name: float(shares.get(name, 0.0)) for name in space.parameters}

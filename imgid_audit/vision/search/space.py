@@ -73,7 +73,7 @@ class Among:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A number from `low` to `high`, both included; `high` is `low` and a whole number of steps where there are steps."""
+    """A number from `low` to `high`, both included; where there are steps, `high` is the last one."""
 
     low: float
     high: float

@@ -44,7 +44,7 @@ class Ticket:
         self.reason = ""
 
     def report(self, epoch: int, value: float | None) -> bool:
-        """Keep the objective after `epoch` (from 1), None where undefined; whether the trial should stop, and `reason` why.
+        """Keep the objective after `epoch` (from 1), None where undefined; whether to stop, and `reason` why.
 
         Reporting an epoch again, as a training does that goes on from before it, changes nothing.
         """
@@ -187,7 +187,7 @@ class Study:
             self._beaten = now
 
     def importance(self) -> tuple[tuple[tuple[str, float], ...], str]:
-        """(parameter, share) of the objective's variance, shares summing to 1, highest first, and '' or a note why not."""
+        """(parameter, share of the objective's variance), highest first, summing to 1, and ''; or () and why."""
         return importance(self._space, self._records(), higher=self._higher)
 
     def close(self) -> None:

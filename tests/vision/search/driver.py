@@ -1,4 +1,4 @@
-"""A search of a known surface in a process of its own, which can die at a given moment: `python driver.py FOLDER SAMPLER ...`."""
+"""A search of a known surface in a process of its own, which can die at a given moment."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def value_of(parameters: dict[str, Any], weights: tuple[float, float, float]) ->
 
 @pytest.mark.parametrize("weights", [(3.0, 1.0, 0.0), (0.5, 0.5, 2.0), (0.0, 4.0, 1.0)])
 def test_shares_are_those_of_a_sum(weights: tuple[float, float, float]) -> None:
-    """Of a sum of independent terms each has the share of its variance: 1/12 of a uniform's weight squared, 1/4 of a coin's."""
+    """Each independent term has the share of its variance: its weight squared times 1/12 (uniform) or 1/4 (coin)."""
     variances = np.array([weights[0] ** 2 / 12, weights[1] ** 2 / 12, weights[2] ** 2 / 4])
     shares, note = importance(SPACE, records(weights, 80), higher=True)
     found = dict(shares)
@@ -59,19 +60,21 @@ def test_the_same_trials_have_the_same_shares_whatever_is_better() -> None:
 def test_too_few_trials_have_no_shares() -> None:
     shares, note = importance(SPACE, records((3.0, 1.0, 0.0), ENOUGH - 1), higher=True)
     assert shares == ()
-    assert note == f"{ENOUGH - 1} complete trials inside the space, fewer than the {ENOUGH} that shares need"
+    assert note == f"{ENOUGH - 1} trials inside the space have an objective, fewer than the {ENOUGH} that shares need"
     assert importance(SPACE, records((3.0, 1.0, 0.0), ENOUGH), higher=True)[0]
 
 
 def test_equal_objectives_have_none_either() -> None:
     shares, note = importance(SPACE, records((0.0, 0.0, 0.0), 20), higher=True)
-    assert (shares, note) == ((), "all complete trials have the same objective")
+    assert (shares, note) == ((), "all trials have the same objective")
 
 
-def test_pruned_and_failed_trials_say_nothing() -> None:
+def test_failed_and_running_trials_say_nothing_and_pruned_ones_what_they_last_reported() -> None:
     trials = records((3.0, 1.0, 0.0), 20)
-    more = [
-        Record(i, trials[1].parameters, state, None, {1: 50.0}, 1, "", i)
-        for i, state in ((30, "pruned"), (31, "failed"))
+    ended = [
+        replace(one, state=state, value=None) for one, state in zip(trials[1:], ("failed", "running"), strict=False)
     ]
-    assert importance(SPACE, [*trials, *more], higher=True) == importance(SPACE, trials, higher=True)
+    ended = [replace(one, position=30 + place, reported={1: 50.0}) for place, one in enumerate(ended)]
+    assert importance(SPACE, [*trials, *ended], higher=True) == importance(SPACE, trials, higher=True)
+    pruned = [replace(one, state="pruned", value=None, reported={1: 9.0, 2: one.value}) for one in trials[:9]]
+    assert importance(SPACE, [*pruned, *trials[9:]], higher=True) == importance(SPACE, trials, higher=True)

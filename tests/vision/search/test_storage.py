@@ -14,6 +14,7 @@ import optuna
 import pytest
 
 from imgid_audit.core.errors import InputError, StoppedError
+from imgid_audit.vision.search import Ticket
 from tests.vision.search.driver import opened, run, settings_of
 
 SETTINGS = settings_of("random", "none", 3)
@@ -107,6 +108,11 @@ def test_a_file_that_may_not_be_written_any_more(tmp_path: Path, monkeypatch: py
     assert "cannot be written (attempt to write a readonly database): name another run folder" in refused(path)
 
 
+def reported_forever(ticket: Ticket) -> None:
+    for epoch in range(1, 10_000):
+        ticket.report(epoch, 0.5)
+
+
 def test_a_full_disk_stops_and_keeps_what_is_finished(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     with opened(path, SETTINGS) as study:
@@ -123,10 +129,10 @@ def test_a_full_disk_stops_and_keeps_what_is_finished(tmp_path: Path) -> None:
             connection.execute(f"PRAGMA max_page_count = {pages}")
             return connection
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError, match="disk is full"):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sqlite3, "connect", full)
-            for epoch in range(1, 10_000):
-                second.report(epoch, 0.5)
+            with pytest.raises(StoppedError, match="disk is full"):
+                reported_forever(second)
     with opened(path, SETTINGS) as study:
         assert [trial.number for trial in study.trials()] == [0]
         assert study.ask().number == 1
@@ -162,6 +168,7 @@ def test_log_levels_and_warnings_are_left_as_they_were(tmp_path: Path, capfd: py
 
 
 def test_the_package_imports_neither_optuna_nor_torch() -> None:
-    code = "import sys, imgid_audit.vision.search; print([m for m in ('optuna', 'torch', 'sqlalchemy') if m in sys.modules])"
+    heavy = "('optuna', 'torch', 'sqlalchemy')"
+    code = f"import sys, imgid_audit.vision.search; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
