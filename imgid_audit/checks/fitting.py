@@ -32,10 +32,10 @@ def points(value: float) -> str:
 
 
 def told(gap: GeneralisationGap) -> str:
-    """``device = old 39.4 points (95 % interval 28.8 to 50.2)``; the gap is defined."""
+    """``for device = old: 39.4 points (95 % interval 28.8 to 50.2)``; the gap is defined."""
     assert isinstance(gap.value, float)
     assert gap.interval is not None
-    name = f"{gap.slice} " if gap.slice.attributes else ""
+    name = f"for {gap.slice}: " if gap.slice.attributes else ""
     return f"{name}{points(gap.value)} points ({between(gap.interval)})"
 
 

@@ -109,9 +109,9 @@ def _of_groups(gaps: tuple[GeneralisationGap, ...], above: list[GeneralisationGa
     """Groups that are shown to have too large a gap; else the one whose gap is largest."""
     groups = [gap for gap in above if gap.slice.attributes]
     if groups:
-        return f"groups with too large a gap: {listed([told(gap) for gap in groups], 3)}"
+        return f"too large {listed([told(gap) for gap in groups], 3)}"
     known = _largest([gap for gap in gaps if gap.slice.attributes and gap.interval is not None])
-    return f"largest of {told(known[0])}" if known else ""
+    return f"largest {told(known[0])}" if known else ""
 
 
 def _of_loss(rise: Rise, curves: Curves) -> str:

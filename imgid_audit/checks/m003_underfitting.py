@@ -82,7 +82,8 @@ def run(context: CheckContext, params: Params) -> Outcome:
     if late:
         said.append(_of_loss(curves))
     if weak or late:
-        return found(f"{'; '.join(said)}. {_changes(context, bool(weak))}", **evidence)
+        later = _learnt_later(curves, reference, params) if weak else ""
+        return found(f"{'; '.join(said)}. {later or _changes(context, bool(weak))}", **evidence)
     open_ended = "the data cannot tell whether that is enough" if slices[0].open else "the training rows are learnt"
     said.append("low by its decisions, not by its losses" if by_decisions else open_ended)
     return passed("; ".join(said), **evidence)
@@ -159,6 +160,18 @@ def _of_loss(curves: Curves) -> str:
         for name, values in (("training", curves.train_loss), ("validation", [loss or 0.0 for loss in curves.val_loss]))
     ]
     return f"losses still fell when training ended: in the last {back} epochs, {' and '.join(losses)}"
+
+
+def _learnt_later(curves: Curves, reference: float, params: Params) -> str:
+    """What to change where the weights that are kept are of before the training rows were learnt; else ''."""
+    epochs, last = len(curves.train_loss), curves.train_loss[-1]
+    if curves.best_epoch == epochs or 1 - last / reference < params.min_skill:
+        return ""
+    return (
+        f"The weights that are kept are of epoch {curves.best_epoch} of {epochs}; the last epochs learnt the training "
+        f"rows (training loss {number(last)}) and were no better on val. To change: what helps against overfitting, "
+        "and more val rows, so that the checkpoint is not picked by chance"
+    )
 
 
 def _changes(context: CheckContext, weak: bool) -> str:

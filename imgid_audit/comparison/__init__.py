@@ -5,4 +5,12 @@ from __future__ import annotations
 from imgid_audit.comparison.compare import compare_methods, primary_changes, primary_or_why, primary_value
 from imgid_audit.comparison.runs import Compared, ComparisonSpec, MethodRuns
 
-__all__ = ["Compared", "ComparisonSpec", "MethodRuns", "compare_methods", "primary_changes", "primary_or_why", "primary_value"]
+__all__ = [
+    "Compared",
+    "ComparisonSpec",
+    "MethodRuns",
+    "compare_methods",
+    "primary_changes",
+    "primary_or_why",
+    "primary_value",
+]

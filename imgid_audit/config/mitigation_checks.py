@@ -115,7 +115,7 @@ def _block(block: Written, draft: Draft) -> Iterator[Complaint]:
     if block.backbone == "init" and block.scope == "full":
         yield (AT, "backbone"), "has no effect in scope full, which trains the whole network: remove it"
     elif block.backbone == "init" and train.init is None:
-        yield (AT, "backbone"), "init needs `train.init`: DEFAULT (torchvision's weights) or a file"
+        yield (AT, "backbone"), "init needs `train.init`: DEFAULT (torchvision's or timm's weights) or a file"
     if block.scope == "full" and train.resample is not None:
         message = "would be part of the baseline in scope full, which is plain training"
         yield ("train", "resample"), f"{message}: list it in `mitigations.methods` instead"

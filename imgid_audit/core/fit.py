@@ -159,7 +159,8 @@ class Variant:
 class Step:
     """From one variant of a study to another, on the same val rows and seeds.
 
-    - `quantity` and `slice` as in `MethodChange`, or ``class`` with the slice ``true class = LABEL``; `value` after less before, accuracy in [-1, 1]
+    - `quantity` and `slice` as in `MethodChange`, or ``class`` with the slice ``true class = LABEL``
+    - `value`: after less before, accuracy in [-1, 1]
     - `interval`: by seeds and val rows together, at a level adjusted for the slices of one step
     """
 

@@ -23,7 +23,7 @@ class Inputs:
     """The user's data, read and checked whole.
 
     - `brought`: the predictions of a `predictions:` audit; None where a model makes them
-    - `hashes`: sha256 by role (``manifest``, ``predictions``, ``weights``, ``images``) of what was read
+    - `hashes`: sha256 by role (``manifest``, ``predictions``, ``weights``, ``init``, ``images``) of what was read
     - `image_sha256` (n,): of every image; None where there are no images
     - `root`: the folder of the images
     """
@@ -66,6 +66,11 @@ def _read_images(config: Config) -> Inputs:
     weights = weights_path(config)
     if weights is not None:
         hashes["weights"] = hash_file(weights)
+    start = config.train.init
+    if config.trains and start not in (None, "DEFAULT"):
+        path = config.path_of(str(start))
+        _require_file(path, "[train > init]")
+        hashes["init"] = hash_file(path)
     return Inputs(task, read.manifest, None, read.notes, read.columns, hashes, per_image, read.root)
 
 

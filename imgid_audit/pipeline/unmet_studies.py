@@ -30,7 +30,7 @@ def unmet_studies(config: Config, task: Task, manifest: Manifest) -> Iterator[Pr
         kinds = " and ".join(f"train.{kind}" for kind in asked_studies(train))
         yield Problem("[data > split]", f"leaves no val rows, which {kinds} are judged on")
     if train.ladder is not None:
-        yield from _architectures(train.ladder.architectures)
+        yield from unknown_architectures(train.ladder.architectures, "[train > ladder > architectures")
     if train.data_ladder is not None:
         yield from _shares(config, train.data_ladder, task, manifest)
     if train.augment_effect is not None and train.augment == AugmentSettings() and not _searched(train):
@@ -48,10 +48,11 @@ def _searched(train: TrainingSettings) -> bool:
     return train.search is not None and any(name.startswith("augment") for name in train.search.space)
 
 
-def _architectures(names: tuple[str, ...]) -> Iterator[Problem]:
-    """Names that nothing knows; timm and factories tell at building: importing them takes seconds, or runs code.
+def unknown_architectures(names: tuple[str, ...], where: str) -> Iterator[Problem]:
+    """Names that nothing knows, in the list `where`.
 
-    torch is imported only where a name is to be looked up in torchvision.
+    timm and factories tell at building: importing them takes seconds, or runs code. torch is imported only where a
+    name is to be looked up in torchvision.
     """
     plain = [name for name in names if name != "smallcnn" and not name.startswith("timm/") and ":" not in name]
     if not plain:
@@ -62,7 +63,7 @@ def _architectures(names: tuple[str, ...]) -> Iterator[Problem]:
     for name in plain:
         if name not in known:
             what = "give smallcnn, a torchvision classifier, timm/NAME or package.module:factory"
-            at = f"[train > ladder > architectures > {names.index(name)}]"
+            at = f"{where} > {names.index(name)}]"
             yield Problem(at, f"{name!r} is not known: {did_you_mean(name, known)}{what}")
 
 

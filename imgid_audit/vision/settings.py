@@ -78,7 +78,9 @@ class AverageSettings(Settings):
 class TrainSettings(Settings):
     """How the classifier is trained, where `model.weights` is null."""
 
-    init: str | None = Field(None, description="DEFAULT (torchvision's or timm's weights) or a file: the starting point")
+    init: str | None = Field(
+        None, description="DEFAULT (torchvision's or timm's weights) or a file: the starting point"
+    )
     epochs: int = Field(10, ge=1)
     batch_size: int = Field(64, ge=1)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"

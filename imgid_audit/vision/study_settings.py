@@ -120,6 +120,7 @@ class DataLadderSettings(StudySettings):
     )
     by_group: bool = Field(False, description="also: half of one group's training rows taken away, group by group")
 
+
 class AugmentEffectSettings(StudySettings):
     """Training without augmentation against `train.augment` as given."""
 

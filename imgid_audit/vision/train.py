@@ -200,9 +200,7 @@ def _epoch(
         raise DivergedError(f"{error}; {kept}. Make train.lr smaller (it is {job.settings.lr:g})") from None
 
 
-def _judge(
-    job: Job, loop: Loop, history: History, seen: Meters, val_source: ImageSource, keep: Seen | None
-) -> None:
+def _judge(job: Job, loop: Loop, history: History, seen: Meters, val_source: ImageSource, keep: Seen | None) -> None:
     """Validate the network as it predicts, note the epoch, and keep the weights where they are the best so far."""
     number = len(history.epochs) + 1
     if not loop.finite():

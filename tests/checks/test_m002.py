@@ -48,7 +48,7 @@ def test_a_gap_at_the_end_is_found(run, rows) -> None:
     finding = run("M002", rows, fit=fit([(99, 100), (100, 100)], [(70, 100), (72, 100)]))
     assert (finding.status, finding.severity) == ("finding", "medium")
     assert finding.reason.startswith("accuracy is 99.5 % on train and 71.0 % on val, a gap of 28.5 points (95 % int")
-    assert "groups with too large a gap: device = d0 29.0 points" in finding.reason
+    assert "too large for device = d0: 29.0 points" in finding.reason
     assert finding.evidence["gaps"][0]["gap"] == pytest.approx(0.285)
     assert [one["slice"] for one in finding.evidence["gaps"]] == [{}, {"device": "d0"}, {"device": "d1"}]
 
@@ -80,7 +80,7 @@ def test_one_group_alone_is_named(run, rows) -> None:
     finding = run("M002", rows, fit=given)
     assert given.gaps[0].interval.low < 0.05
     assert finding.status == "finding"
-    assert "groups with too large a gap: device = d1 39.0 points" in finding.reason
+    assert "too large for device = d1: 39.0 points" in finding.reason
     assert "d0" not in finding.reason
 
 

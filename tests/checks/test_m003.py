@@ -44,6 +44,15 @@ def test_what_to_change_names_what_holds_it_back(run, rows) -> None:
     assert "model.dropout" not in reason
 
 
+def test_weights_of_an_early_epoch_are_told_as_that(run, rows) -> None:
+    """Later epochs remember: more of them is no advice."""
+    losses = (0.69, 0.6, 0.3, 0.1, 0.05, 0.02), (0.69, 0.7, 0.8, 0.9, 0.9, 0.9)
+    finding = run("M003", rows, fit=fit([(105, 200), (104, 200)], [(55, 100), (50, 100)], *losses, best_epoch=1))
+    assert finding.status == "finding"
+    assert "are of epoch 1 of 6; the last epochs learnt the training rows (training loss 0.02)" in finding.reason
+    assert "train.epochs" not in finding.reason
+
+
 def test_learnt_rows_pass_whatever_the_gap(run, rows) -> None:
     memory = fit([(200, 200), (200, 200)], [(60, 100), (60, 100)], LEARNT, (0.6, 0.7, 0.9, 1.2, 1.5, 1.6))
     assert run("M003", rows, fit=memory).status == "passed"

@@ -34,8 +34,8 @@ def right(one: Decisions, where: Slice) -> tuple[int, int]:
     return int((one.label == one.predicted)[inside].sum()), int(inside.sum())
 
 
-def score_p(a: int, n: int, b: int, m: int, difference: float) -> float:
-    """p-value of a difference by Miettinen & Nurminen (1985), the restricted maximum found by search."""
+def score(a: int, n: int, b: int, m: int, difference: float) -> float:
+    """|z| of a difference by Miettinen & Nurminen (1985), the restricted maximum found by search."""
 
     def unlikely(p: float) -> float:
         return -float(stats.binom.logpmf(a, n, p + difference) + stats.binom.logpmf(b, m, p))
@@ -44,7 +44,7 @@ def score_p(a: int, n: int, b: int, m: int, difference: float) -> float:
     p = optimize.minimize_scalar(unlikely, bounds=ends, method="bounded", options={"xatol": 1e-12}).x
     q, all_rows = p + difference, n + m
     variance = (q * (1 - q) / n + p * (1 - p) / m) * all_rows / (all_rows - 1)
-    return float(2 * stats.norm.sf(abs(a / n - b / m - difference) / variance**0.5))
+    return float(abs(a / n - b / m - difference) / variance**0.5)
 
 
 @pytest.mark.parametrize("form", ["newcombe", "miettinen_nurminen"])
@@ -72,7 +72,19 @@ def test_intervals_are_those_of_statsmodels_and_of_the_score_test(
             expected = confint_proportions_2indep(a, n, b, m, method="newcomb", compare="diff", alpha=alpha)
             assert ends == pytest.approx(expected, abs=1e-9)
         for end in ends if form != "newcombe" else ():  # each end is what the score test just rejects
-            assert score_p(a, n, b, m, end) == pytest.approx(alpha, rel=1e-4)
+            assert score(a, n, b, m, end) == pytest.approx(stats.norm.isf(alpha / 2), rel=1e-4)
+
+
+def test_few_subjects_on_one_side_count_as_few(random_decisions: Callable[..., Decisions]) -> None:
+    """A row a subject, 20 on val: Student's quantile with 19 degrees of freedom; k / (k - 1) is 1 % of it."""
+    made = [random_decisions(n=n, seed=seed, scores=False, levels=()) for n, seed in ((500, 1), (20, 2))]
+    own = [replace(one, subject=Factor("s", tuple(map(str, range(len(one)))), np.arange(len(one), dtype=np.int32)))
+           for one in made]  # fmt: skip
+    gap = generalisation(own[0], own[1], IntervalSpec(forms=Forms(difference="miettinen_nurminen")))[0]
+    assert gap.interval is not None
+    counts = (*right(own[0], TOTAL), *right(own[1], TOTAL))
+    for end in (gap.interval.low, gap.interval.high):
+        assert score(*counts, end) == pytest.approx(stats.t.isf(0.025, 19), rel=0.02)
 
 
 def test_the_other_way_round_is_the_negative(random_decisions: Callable[..., Decisions]) -> None:

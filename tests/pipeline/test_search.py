@@ -156,7 +156,15 @@ def test_a_killed_search_goes_on_without_repeating_a_trial(
 
 def test_processes_share_one_search(world: Path, finished: pipeline.Outcome, tmp_path: Path) -> None:
     config_in(world, {"sampler": "random"})
-    command = [sys.executable, "-m", "imgid_audit.cli", "search", str(world / "audit.yaml"), "--out", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "imgid_audit.cli",
+        "search",
+        str(world / "audit.yaml"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     both = [subprocess.Popen(command, env=environment, stdout=-1, stderr=-1) for _ in range(2)]
     told = [process.communicate(timeout=300) for process in both]
@@ -217,7 +225,10 @@ def test_the_architecture_may_be_searched(world: Path, tmp_path: Path) -> None:
     assert choice is not None
     from imgid_audit.vision.metadata import read_metadata
 
-    assert read_metadata(tmp_path / "run" / "model" / "weights.safetensors").architecture == choice.parameters["architecture"]
+    assert (
+        read_metadata(tmp_path / "run" / "model" / "weights.safetensors").architecture
+        == choice.parameters["architecture"]
+    )
 
 
 def test_an_objective_that_val_cannot_tell_is_refused_before_anything_runs(world: Path, tmp_path: Path) -> None:

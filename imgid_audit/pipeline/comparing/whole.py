@@ -199,7 +199,7 @@ def open_whole(bench: Bench) -> WholeLaboratory:
     hashes = {
         "model": network_key(config.model.model_dump(mode="json")),
         "versions": versions(),
-        **{name: digest for name, digest in job.inputs.hashes.items() if name in ("manifest", "images")},
+        **{name: digest for name, digest in job.inputs.hashes.items() if name in ("manifest", "images", "init")},
     }
     for name in ("train", "val", "test"):
         if not len(rows[name]):

@@ -23,7 +23,6 @@ from imgid_audit.vision.study_settings import SearchSettings
 if TYPE_CHECKING:
     from imgid_audit.vision.records import EpochRecord
     from imgid_audit.vision.search import Study, Ticket
-    from imgid_audit.vision.train import Watch
 
 POLL = 1.0
 """Seconds between two looks at trials in other hands."""
@@ -31,10 +30,6 @@ POLL = 1.0
 
 class PrunedError(Exception):
     """A trial was stopped early: after as many epochs others were better."""
-
-    def __init__(self, epoch: int) -> None:
-        super().__init__(f"stopped after epoch {epoch}: worse than others were after as many")
-        self.epoch = epoch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,17 +90,18 @@ def _try(of: Searched, ticket: Ticket) -> None:
     job.progress.step(f"search, trial {ticket.number + 1} of {of.settings.trials}")
     model, train = of.space.applied(ticket.parameters)
     train = train.model_copy(update={"seed": of.seed})
+    watch = _Watched(of, ticket)
     try:
-        network = trained(job, model, train, job.inputs.manifest, splits=("val",), watch=_watch(of, ticket))
-    except PrunedError as error:
-        ticket.prune(error.epoch, str(error))
+        network = trained(job, model, train, job.inputs.manifest, splits=("val",), watch=watch)
+    except PrunedError:
+        ticket.prune(watch.epochs, ticket.reason)
     except (DivergedError, InputError) as error:
-        ticket.fail(str(error))
+        ticket.fail(str(error), watch.epochs)
     except StoppedError as error:
         if job.stop():
             ticket.release()
             raise
-        ticket.fail(str(error))
+        ticket.fail(str(error), watch.epochs)
     except BaseException:
         ticket.release()
         raise
@@ -123,20 +119,22 @@ def valued(of: Searched, scores: Scores) -> float | Undefined:
     return of.objective.of(scored_decisions(of.job, scores, "val"))
 
 
-def _watch(of: Searched, ticket: Ticket) -> Watch | None:
+class _Watched:
     """Tells the study the objective after every epoch; raises where the trial is not worth going on with."""
-    if of.settings.pruner == "none":
-        return None
-    shape = len(of.job.inputs.manifest), len(of.job.inputs.task.labels)
 
-    def watch(epoch: EpochRecord, rows: NDArray[np.intp], scores: Scores) -> None:
-        seen = np.full(shape, np.nan)
+    def __init__(self, of: Searched, ticket: Ticket) -> None:
+        self.of, self.ticket, self.epochs = of, ticket, 0
+
+    def __call__(self, epoch: EpochRecord, rows: NDArray[np.intp], scores: Scores) -> None:
+        self.epochs = epoch.epoch
+        if self.of.settings.pruner == "none":
+            return
+        inputs = self.of.job.inputs
+        seen = np.full((len(inputs.manifest), len(inputs.task.labels)), np.nan)
         seen[rows] = scores
-        value = valued(of, seen)
-        if ticket.report(epoch.epoch, None if isinstance(value, Undefined) else value):
-            raise PrunedError(epoch.epoch)
-
-    return watch
+        value = valued(self.of, seen)
+        if self.ticket.report(epoch.epoch, None if isinstance(value, Undefined) else value):
+            raise PrunedError
 
 
 def _concluded(of: Searched, study: Study) -> Search:
