@@ -11,7 +11,7 @@ from imgid_audit.core.task import Task
 from imgid_audit.core.values import Undefined
 from imgid_audit.pipeline.levels import unknown_among
 from imgid_audit.pipeline.objective import ideal_decisions, objective_of
-from imgid_audit.pipeline.unmet_studies import unknown_architectures
+from imgid_audit.pipeline.unmet_studies import unusable_architectures
 
 
 def unmet_search(config: Config, task: Task, manifest: Manifest) -> Iterator[Problem]:
@@ -20,7 +20,9 @@ def unmet_search(config: Config, task: Task, manifest: Manifest) -> Iterator[Pro
     if search is None:
         return
     at = "[train > search > objective]"
-    yield from unknown_architectures(search.space.get("architecture", ()), "[train > search > space > architecture")
+    channels = 3 if config.model is None else config.model.input.channels
+    named = search.space.get("architecture", ())
+    yield from unusable_architectures(named, channels, "[train > search > space > architecture")
     if not len(manifest.rows("val")):
         yield Problem("[data > split]", "leaves no val rows, which train.search needs to value its trials by")
         return

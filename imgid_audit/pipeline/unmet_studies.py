@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def unmet_studies(config: Config, task: Task, manifest: Manifest) -> Iterator[Pr
         kinds = " and ".join(f"train.{kind}" for kind in asked_studies(train))
         yield Problem("[data > split]", f"leaves no val rows, which {kinds} are judged on")
     if train.ladder is not None:
-        yield from unknown_architectures(train.ladder.architectures, "[train > ladder > architectures")
+        yield from unusable_architectures(train.ladder.architectures, _channels(config), "[train > ladder > architectures")
     if train.data_ladder is not None:
         yield from _shares(config, train.data_ladder, task, manifest)
     if train.augment_effect is not None and train.augment == AugmentSettings() and not _searched(train):
@@ -48,8 +48,12 @@ def _searched(train: TrainingSettings) -> bool:
     return train.search is not None and any(name.startswith("augment") for name in train.search.space)
 
 
-def unknown_architectures(names: tuple[str, ...], where: str) -> Iterator[Problem]:
-    """Names that nothing knows, in the list `where`.
+def _channels(config: Config) -> int:
+    return 3 if config.model is None else config.model.input.channels
+
+
+def unusable_architectures(names: Sequence[str], channels: int, where: str) -> Iterator[Problem]:
+    """Names that nothing knows, or that do not take so many channels, in the list `where`.
 
     timm and factories tell at building: importing them takes seconds, or runs code. torch is imported only where a
     name is to be looked up in torchvision.
@@ -61,9 +65,11 @@ def unknown_architectures(names: tuple[str, ...], where: str) -> Iterator[Proble
 
     known = ("smallcnn", *torchvision_names())
     for name in plain:
-        if name not in known:
+        at = f"{where} > {names.index(name)}]"
+        if name in known and channels != 3:
+            yield Problem(at, f"{name} takes 3 channels, and model.input.channels is {channels}: leave that out")
+        elif name not in known:
             what = "give smallcnn, a torchvision classifier, timm/NAME or package.module:factory"
-            at = f"{where} > {names.index(name)}]"
             yield Problem(at, f"{name!r} is not known: {did_you_mean(name, known)}{what}")
 
 

@@ -17,8 +17,8 @@ from imgid_audit.vision.search.records import Record
 STARTUP = 5
 """Median: trials that must be complete before any is stopped."""
 
-WARMUP = 1
-"""Median: epochs after which no trial is stopped yet."""
+WARMUP = 1 / 3
+"""Median: share of the epochs, one at least, after which no trial is stopped yet: the first epochs rank settings badly."""
 
 ETA = 3
 """Hyperband: of the trials that reach a rung, the best 1 in ETA goes on, to a rung ETA times as far."""
@@ -28,7 +28,12 @@ def decides(pruner: str, position: int, epoch: int, epochs: int, seed: int) -> b
     """Whether the trial at `position` may be stopped after `epoch` at all, whatever others reported."""
     if pruner == "none" or epoch >= epochs:
         return False
-    return epoch > WARMUP if pruner == "median" else epoch in rungs(position, epochs, seed)
+    return epoch > warmup(epochs) if pruner == "median" else epoch in rungs(position, epochs, seed)
+
+
+def warmup(epochs: int) -> int:
+    """The last epoch after which the median stops nothing."""
+    return max(1, round(WARMUP * epochs))
 
 
 def reason_to_stop(

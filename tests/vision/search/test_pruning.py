@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from imgid_audit.vision.search.pruning import STARTUP, WARMUP, bracket_of, brackets, reason_to_stop, rungs
+from imgid_audit.vision.search.pruning import STARTUP, bracket_of, brackets, reason_to_stop, rungs, warmup
 from imgid_audit.vision.search.records import Record
 
 SEED = 5
@@ -58,11 +58,11 @@ def theirs(pruner: optuna.pruners.BasePruner, curves: list[np.ndarray], epochs: 
 def test_median_as_optuna(seed: int, higher: bool) -> None:
     rng = np.random.default_rng(seed)
     curves = [curve(rng, 8, higher) for _ in range(30)]
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARMUP + 1)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=warmup(8) + 1)
     found = ours("median", curves, 8, higher)
     assert found == theirs(pruner, curves, 8, higher)
     assert found[:STARTUP] == [8] * STARTUP
-    assert min(found) == WARMUP + 1
+    assert min(found) == warmup(8) + 1
 
 
 @pytest.mark.parametrize("higher", [True, False])
