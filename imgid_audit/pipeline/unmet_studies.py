@@ -30,7 +30,8 @@ def unmet_studies(config: Config, task: Task, manifest: Manifest) -> Iterator[Pr
         kinds = " and ".join(f"train.{kind}" for kind in asked_studies(train))
         yield Problem("[data > split]", f"leaves no val rows, which {kinds} are judged on")
     if train.ladder is not None:
-        yield from unusable_architectures(train.ladder.architectures, _channels(config), "[train > ladder > architectures")
+        channels = 3 if config.model is None else config.model.input.channels
+        yield from unusable_architectures(train.ladder.architectures, channels, "[train > ladder > architectures")
     if train.data_ladder is not None:
         yield from _shares(config, train.data_ladder, task, manifest)
     if train.augment_effect is not None and train.augment == AugmentSettings() and not _searched(train):
@@ -46,10 +47,6 @@ def asked_studies(train: TrainingSettings) -> dict[str, StudySettings]:
 def _searched(train: TrainingSettings) -> bool:
     """Whether a search may turn augmentation on."""
     return train.search is not None and any(name.startswith("augment") for name in train.search.space)
-
-
-def _channels(config: Config) -> int:
-    return 3 if config.model is None else config.model.input.channels
 
 
 def unusable_architectures(names: Sequence[str], channels: int, where: str) -> Iterator[Problem]:

@@ -23,12 +23,27 @@ from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.task import Task
 from imgid_audit.evaluation.generalisation import generalisation
-from tests.validity.fit_worlds import FAINTER, HARD, LARGE, LEARNT, LEVERS, MEMORISED, TASK, UNLEARNT, World, trained
+from tests.validity.fit_worlds import (
+    FAINTER,
+    HARD,
+    LARGE,
+    LEARNT,
+    LESS_FAINT,
+    LEVERS,
+    MEMORISED,
+    TASK,
+    UNLEARNT,
+    World,
+    trained,
+)
 from tests.validity.world import share
 
 FIRST, WORLDS = 100, 20
-PLANTED = (("memorises", MEMORISED), *((("learns", one)) for one in (LEARNT, FAINTER, HARD, LARGE)),
-           *(("does not learn", one) for one in UNLEARNT))  # fmt: skip
+PLANTED = (
+    *(("memorises", one) for one in (MEMORISED, LESS_FAINT)),
+    *(("learns", one) for one in (LEARNT, FAINTER, HARD, LARGE)),
+    *(("does not learn", one) for one in UNLEARNT),
+)
 SPEC = IntervalSpec()
 
 

@@ -86,6 +86,7 @@ TURNS = AugmentSettings(hflip=0.5, vflip=0.5, crop=0.6)
 MEMORISED = World(
     "resnet18, 200 images, faint stripes, no regularisation", 14, (200, 100), settings(epochs=12), model("resnet18")
 )
+LESS_FAINT = replace(MEMORISED, name="resnet18, 200 images, less faint stripes, no regularisation", contrast=24)
 LEARNT = World(
     "smallcnn, 300 images, clear stripes", 60, (300, 200), settings(epochs=8, weight_decay=0.01), model("smallcnn")
 )

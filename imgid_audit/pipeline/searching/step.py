@@ -75,17 +75,22 @@ def kept_search(job: Job) -> Search | None:
         found = read_fit(path)
     except InputError:
         return None  # damaged: its trials are in the study still
-    return found.search if found.hashes.get("asked") == fingerprint(job) else None
+    return found.search if found.hashes.get("asked") == asked(job) else None
 
 
 def fingerprint(job: Job) -> str:
-    """Names a search by all that its trials depend on."""
+    """Names the trials of a search by all that they depend on, versions of libraries and of our code included."""
+    named = f"{versions()}, optuna {provenance()['versions'].get('optuna')}"
+    return network_key({"asked": asked(job), "versions": named})
+
+
+def asked(job: Job) -> str:
+    """Names a search by what the config and the data ask; one that is finished stays so under another version."""
     plain = job.config.plain()
     train = {name: value for name, value in plain["train"].items() if name not in STUDIES}
     read = ("task", "data", "model", "operating_point", "costs", "calibration")
     settings = {**{name: plain[name] for name in read if name in plain}, "train": train}
-    named = f"{versions()}, optuna {provenance()['versions'].get('optuna')}"
-    return network_key({"settings": settings, "hashes": dict(job.inputs.hashes), "versions": named})
+    return network_key({"settings": settings, "hashes": dict(job.inputs.hashes)})
 
 
 def _with_choice(job: Job, found: Search) -> Job:
@@ -105,7 +110,7 @@ def _require_choice(found: Search) -> None:
 
 
 def _keep(job: Job, found: Search) -> None:
-    atomic.write_bytes(_path(job), encode_fit(Fit(None, (), found, hashes={"asked": fingerprint(job)})))
+    atomic.write_bytes(_path(job), encode_fit(Fit(None, (), found, hashes={"asked": asked(job)})))
 
 
 def _path(job: Job) -> Path:

@@ -18,7 +18,7 @@ STARTUP = 5
 """Median: trials that must be complete before any is stopped."""
 
 WARMUP = 1 / 3
-"""Median: share of the epochs, one at least, after which no trial is stopped yet: the first epochs rank settings badly."""
+"""Median: share of the epochs, one at least, in which no trial is stopped yet: early values rank settings badly."""
 
 ETA = 3
 """Hyperband: of the trials that reach a rung, the best 1 in ETA goes on, to a rung ETA times as far."""
