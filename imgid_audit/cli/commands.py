@@ -187,7 +187,7 @@ def _add_step(name: str, doc: str) -> None:
 
 
 _add_step("run", "Do everything the config asks for; resume what was interrupted.")
-_add_step("search", "Take trials of the search that the config asks for; several processes may.")
+_add_step("search", "Search training settings; several processes may share it.")
 _add_step("train", "Train the model, where the config gives no weights.")
 _add_step("predict", "Predict every image; resume what was interrupted.")
 _add_step("evaluate", "Compute estimates, gaps and verdicts.")

@@ -102,16 +102,11 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
 
 def searched_lines(outcome: Outcome) -> list[str]:
     """How far a search is, and its best trial; nothing where there was none."""
-    found = outcome.search
-    if found is None:
+    if outcome.search is None:
         return []
-    states = Counter(trial.state for trial in found.trials)
-    told = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
-    lines = [f"search: {len(found.trials)} of {found.asked} trials ({told}); {found.ended}"]
-    if found.choice is not None and found.choice.value is not None:
-        set_to = ", ".join(f"{name} = {value}" for name, value in found.choice.parameters.items())
-        lines.append(f"best: trial {found.choice.number}, {found.criterion} {found.choice.value:.4f}: {set_to}")
-    return lines
+    from imgid_audit.report.trained.lines import search_lines
+
+    return search_lines(outcome.search)
 
 
 def compared_lines(outcome: Outcome) -> list[str]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from imgid_audit.comparison.compare import compare_methods, primary_changes, primary_or_why, primary_value
+from imgid_audit.comparison.compare import (
+    compare_methods,
+    primary_changes,
+    primary_left_out,
+    primary_or_why,
+    primary_value,
+)
 from imgid_audit.comparison.runs import Compared, ComparisonSpec, MethodRuns
 
 __all__ = [
@@ -11,6 +17,7 @@ __all__ = [
     "MethodRuns",
     "compare_methods",
     "primary_changes",
+    "primary_left_out",
     "primary_or_why",
     "primary_value",
 ]

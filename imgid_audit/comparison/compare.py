@@ -92,6 +92,17 @@ def primary_or_why(decisions: Decisions, spec: ComparisonSpec) -> float | Undefi
     return float(found.values[0]) if undefined is None else undefined
 
 
+def primary_left_out(decisions: Decisions, spec: ComparisonSpec) -> Mapping[str, str]:
+    """What the primary quantity of one network's decisions leaves out: groups, or classes, with the reason."""
+    if spec.primary.quantity == "overall":
+        return {}
+    one = [Network(decisions, _closed(spec).intervals)]
+    shape = frame(one, spec, *_breakdowns(decisions, spec))
+    classes = {f"class {label}" for label in decisions.task.labels}
+    wanted = spec.primary.quantity == "worst_class"
+    return {name: why for name, why in shape.left_out.items() if (name in classes) == wanted}
+
+
 def _closed(spec: ComparisonSpec) -> ComparisonSpec:
     """Closed forms alone: a bootstrap for every network would cost more than the networks."""
     forms = replace(spec.intervals.forms, mean=Forms().mean)

@@ -1,12 +1,13 @@
 """Ways of training compared on the same rows: steps from one to another, what is enough, where a curve flattens. Pure.
 
-A step has one answer a slice, and they hold together: the chances that an interval misses are half for all rows
-and equal parts of the other half for the other slices (weighted Bonferroni), so that with the chance
-1 - level no `better`, `same` or `worse` of the step is wrong.
+A step has one answer a slice, in three families: all rows; the groups and the worst of them; the classes and the
+worst of them. Each family holds together by itself (Bonferroni): with the chance of the level no `better`, `same` or
+`worse` of it is wrong. One family for all would leave five seeds nothing to say beside ten classes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.slices import TOTAL, Slice
 from imgid_audit.core.values import Interval, Undefined
+from imgid_audit.stats.intervals import bonferroni
 
 SHOWN = {("overall", "accuracy"), ("group", "accuracy"), ("worst_group", "accuracy"), ("worst_class", "recall")}
 """Quantities and metrics of a study."""
@@ -28,6 +30,9 @@ CLASS = "class"
 
 TRUE_CLASS = "true class"
 """The attribute of a class's slice."""
+
+FAMILY = {"overall": "all", "group": "groups", "worst_group": "groups", CLASS: "classes", "worst_class": "classes"}
+"""By quantity: the family whose answers hold together."""
 
 Key = tuple[str, Slice]
 """Quantity and slice of a step; the worst's slice is TOTAL here, for it differs from step to step."""
@@ -40,7 +45,7 @@ class StudySpec:
     """What a study asks.
 
     - `across`: attributes whose levels are groups, () for none; `tolerance` in (0, 1): a change that counts as none
-    - `intervals`: their level is that of all intervals of one step together
+    - `intervals`: their level is that of all intervals of one family of a step together
     - `min_support`: groups and classes with fewer rows stay out of the worst
     - `classes`: every true class is a slice too
     """
@@ -68,23 +73,26 @@ def steps(before: MethodRuns, after: Sequence[MethodRuns], spec: StudySpec) -> t
     """
     if not after:
         return ()
-    plain = _changes(before, after, spec, spec.intervals.level)
-    defined = max(sum(not isinstance(each.value, Undefined) for each in found.values()) for found in plain)
-    total, other = levels_of(spec.intervals.level, defined)
-    alone, rest = (_changes(before, after, spec, level) for level in (total, other))
+    found = {spec.intervals.level: _changes(before, after, spec, spec.intervals.level)}
+    levels = _levels(found[spec.intervals.level], spec.intervals.level)
+    for level in set(levels.values()) - set(found):
+        found[level] = _changes(before, after, spec, level)
     return tuple(
         tuple(
-            _step(before.name, one.name, key[0], (wide if key[0] == "overall" else narrow)[key], spec.tolerance)
-            for key in narrow
+            _step(before.name, one.name, key[0], found[levels[FAMILY[key[0]]]][place][key], spec.tolerance)
+            for key in found[spec.intervals.level][place]
         )
-        for one, wide, narrow in zip(after, alone, rest, strict=True)
+        for place, one in enumerate(after)
     )
 
 
-def levels_of(level: float, slices: int) -> tuple[float, float]:
-    """Levels of all rows' interval and of every other's, so that `slices` of them hold together at `level`."""
-    alpha = 1 - level
-    return (level, level) if slices < 2 else (1 - alpha / 2, 1 - alpha / 2 / (slices - 1))
+def _levels(plain: Sequence[Mapping[Key, MethodChange]], level: float) -> dict[str, float]:
+    """The level of every interval by family, so that as many as are defined hold together at `level`."""
+    counts = [
+        Counter(FAMILY[key[0]] for key, each in found.items() if not isinstance(each.value, Undefined))
+        for found in plain
+    ]
+    return {family: bonferroni(level, max(each[family] for each in counts)) for family in FAMILY.values()}
 
 
 def answer_of(interval: Interval | None, tolerance: float) -> Answer:

@@ -39,6 +39,8 @@ class Curves:
     - `lr`: learning rate of the last layer at the epoch's end
     - `best_epoch` (from 1): whose weights are audited; `criterion`, `ended` in words
     - `slices`: TOTAL first, then every level of every attribute
+    - `best_frozen`: whether only the last layer had learnt by `best_epoch`; `best_averaged`: whether its weights are
+      an average, None where none was asked for (or it was not kept)
     """
 
     train_loss: tuple[float, ...]
@@ -48,6 +50,8 @@ class Curves:
     criterion: str
     ended: str
     slices: tuple[SliceCurve, ...]
+    best_frozen: bool = False
+    best_averaged: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class GeneralisationGap:
 
     - `value` in [-1, 1]; `interval` by subject where there are subjects: train and val share none; those of
       levels hold for all levels together
-    - `train`, `val`: the two accuracies, `*_interval` of each alone; `*_n` rows, `*_subjects` None without subjects
+    - `train`, `val`: the two accuracies; `*_interval` of one side, those of levels hold for all levels of that side
+      together; `*_n` rows, `*_subjects` None without subjects
     """
 
     slice: Slice
@@ -133,6 +138,19 @@ class Search:
         """The chosen trial."""
         return next((trial for trial in self.trials if trial.number == self.chosen), None)
 
+    @property
+    def judged(self) -> MethodChange | None:
+        """What the choice changed on test in the objective: the change that has the verdict, or could have had it.
+
+        The class does not tell which: of the worst class it is the one that was worst.
+        """
+        asked = self.objective
+        chosen = (one for one in self.changes if one.method == "chosen")
+        own = [one for one in chosen if one.selected == "declared" and not one.recalibrated]
+        same = [one for one in own if (one.quantity, one.metric) == (asked.quantity, asked.metric)]
+        same.sort(key=lambda one: one.class_name != asked.class_name)
+        return next((one for one in own if one.verdict is not None), same[0] if same else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -161,7 +179,8 @@ class Step:
 
     - `quantity` and `slice` as in `MethodChange`, or ``class`` with the slice ``true class = LABEL``
     - `value`: after less before, accuracy in [-1, 1]
-    - `interval`: by seeds and val rows together, at a level adjusted for the slices of one step
+    - `interval`: by seeds and val rows together; those of groups and their worst hold together at the study's level,
+      and so do those of classes and their worst, and that of all rows by itself
     """
 
     before: str
@@ -192,7 +211,8 @@ class Flattening:
 class Study:
     """Several ways of training compared on val: architectures, shares of the training rows, or augmentations.
 
-    - `variants` in the study's order (smallest first); for `augment_effect` the first is without any
+    - `variants` in the study's order: smallest first, in a ladder by weights, then those that have not run; for
+      `augment_effect` the first is without any
     - `estimates`: accuracy on val of all rows, groups, worst group and worst class, by variant (`method`) and seed
     - `steps`: from each rung to the next; for `augment_effect` from the first to each
     - `enough`: in a ladder the smallest variant that no larger one is `better` than with evidence, None where the

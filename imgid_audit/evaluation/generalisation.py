@@ -28,8 +28,9 @@ def generalisation(train: Decisions, val: Decisions, spec: IntervalSpec) -> tupl
 
     `train` and `val` are decisions of one network on rows of one manifest, so that attributes and levels
     are the same (ValueError otherwise). Limits are those of two independent proportions, on effective
-    counts where there are subjects; those of levels hold for all levels together (Bonferroni). A level
-    without rows on either side has no gap: `Undefined`. No level is too small for its interval.
+    counts where there are subjects; those of levels hold for all levels together (Bonferroni), and so do those
+    of accuracy on either side. A level without rows on either side has no gap: `Undefined`. No level is too
+    small for its interval.
 
     Source: Newcombe (1998) Stat. Med. 17:873, method 10, or what `spec` asks for.
     """
@@ -37,10 +38,11 @@ def generalisation(train: Decisions, val: Decisions, spec: IntervalSpec) -> tupl
         raise ValueError("train and val have different attributes or levels: they are not of one manifest")
     names = [(), *((factor.name,) for factor in val.attributes)]
     pairs = [_Pair.of(train, val, one, spec) for one in names]
-    groups = sum(int(pair.defined.sum()) for pair in pairs[1:])
-    found = list(pairs[0].gaps(spec.level, spec.level, ""))
+    kinds = [(pair.defined, pair.train.defined, pair.val.defined) for pair in pairs[1:]]
+    both, of_train, of_val = (sum(int(each[kind].sum()) for each in kinds) for kind in range(3))
+    found = list(pairs[0].gaps(spec.level, (1, 1, 1)))
     for pair in pairs[1:]:
-        found += pair.gaps(bonferroni(spec.level, groups), spec.level, f", {TOGETHER}" if groups > 1 else "")
+        found += pair.gaps(spec.level, (both, of_train, of_val))
     return tuple(found)
 
 
@@ -60,18 +62,19 @@ class _Pair:
     def defined(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         return self.train.defined & self.val.defined
 
-    def gaps(self, each: float, level: float, how: str) -> Iterator[GeneralisationGap]:
-        """One gap a slice, with limits at `each` that are told as of `level`, made `how`."""
-        limits, method = _limits(self.train, self.val, each)
-        sides = list(zip(self.train.estimates(level), self.val.estimates(level), strict=True))
-        for i, (train, val) in enumerate(sides):
+    def gaps(self, level: float, groups: tuple[int, int, int]) -> Iterator[GeneralisationGap]:
+        """One gap a slice; limits of gaps, of train and of val are such that so many `groups` hold at `level` each."""
+        limits, method = _limits(self.train, self.val, bonferroni(level, groups[0]))
+        on_train = self.train.estimates(bonferroni(level, groups[1]))
+        on_val = self.val.estimates(bonferroni(level, groups[2]))
+        for i, (train, val) in enumerate(zip(on_train, on_val, strict=True)):
             missing = [name for name, one in (("train", train), ("val", val)) if isinstance(one.value, Undefined)]
             value: float | Undefined = Undefined("empty", f"no rows on {' and '.join(missing)}")
             interval = None
             if isinstance(train.value, float) and isinstance(val.value, float):
                 value = train.value - val.value
                 low, high = min(float(limits[0][i]), value), max(float(limits[1][i]), value)
-                interval = Interval(low, high, level, f"{method}{how}")
+                interval = _told(Interval(low, high, level, method), level, groups[0])
             yield GeneralisationGap(
                 slice=train.slice,
                 value=value,
@@ -82,9 +85,16 @@ class _Pair:
                 val_n=val.n or 0,
                 train_subjects=train.subjects,
                 val_subjects=val.subjects,
-                train_interval=train.interval,
-                val_interval=val.interval,
+                train_interval=_told(train.interval, level, groups[1]),
+                val_interval=_told(val.interval, level, groups[2]),
             )
+
+
+def _told(interval: Interval | None, level: float, groups: int) -> Interval | None:
+    """The interval as one of so many `groups` that hold together at `level`."""
+    if interval is None:
+        return None
+    return Interval(interval.low, interval.high, level, interval.method + (f", {TOGETHER}" if groups > 1 else ""))
 
 
 def _limits(train: Measured, val: Measured, level: float) -> tuple[Bounds, str]:

@@ -85,6 +85,8 @@ def _curves(of: Curves) -> dict[str, Any]:
         "criterion": of.criterion,
         "ended": of.ended,
         "slices": [_slice(one) for one in of.slices],
+        "best_frozen": bool(of.best_frozen),
+        "best_averaged": of.best_averaged,
     }
 
 

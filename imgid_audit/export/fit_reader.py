@@ -118,6 +118,12 @@ def _texts(found: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _flag_or_none(found: Any) -> bool | None:
+    if found is not None and not isinstance(found, bool):
+        raise TypeError(f"true, false or null was expected, not {found!r:.40}")
+    return found
+
+
 def _one_of(found: Any, *known: str) -> Any:
     if found not in known:
         raise ValueError(f"{found!r:.40} is not one of {', '.join(known)}")
@@ -146,6 +152,8 @@ def _curves(found: Mapping[str, Any]) -> Curves:
             )
             for one in _list(found["slices"])
         ),
+        best_frozen=_flag_or_none(found.get("best_frozen")) or False,  # absent in the first files
+        best_averaged=_flag_or_none(found.get("best_averaged")),
     )
 
 

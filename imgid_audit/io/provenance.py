@@ -25,6 +25,7 @@ PACKAGES = (
     "safetensors",
     "scikit-learn",
     "scipy",
+    "sqlalchemy",
     "timm",
     "torch",
     "torchmetrics",

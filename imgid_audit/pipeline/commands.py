@@ -30,6 +30,7 @@ from imgid_audit.pipeline.settled import require_same_settings
 from imgid_audit.pipeline.unmet import unknown_levels
 from imgid_audit.pipeline.writing import write_report
 from imgid_audit.report.published_comparison import publishable_comparison
+from imgid_audit.report.published_fit import publishable_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ def search(
         raise InputError(Problem("[train > search]", message))
     with open_job(config, out=out, progress=progress, trust_model_code=trust_model_code, alone=False) as job:
         found = join_search(job)
+        if config.privacy is not None:
+            found = publishable_search(found, Privacy(config.privacy.min_cell))
         return Outcome(None, job.folder.path, (job.folder.search / "study.db",), 0, search=found)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imgid_audit.comparison import ComparisonSpec, primary_or_why
+from imgid_audit.comparison import ComparisonSpec, primary_left_out, primary_or_why
 from imgid_audit.config import Config
 from imgid_audit.core.comparison import Primary
 from imgid_audit.core.manifest import Manifest, Status
@@ -34,6 +35,10 @@ class Objective:
     def of(self, decisions: Decisions) -> float | Undefined:
         return primary_or_why(decisions, self.spec)
 
+    def left_out(self, decisions: Decisions) -> Mapping[str, str]:
+        """Groups or classes that the worst and the gap leave out for having too few rows, and why."""
+        return primary_left_out(decisions, self.spec)
+
 
 def objective_of(config: Config, task: Task) -> Objective:
     """What `train.search.objective` names, else what `train.select` picks epochs by."""
@@ -53,7 +58,9 @@ def objective_of(config: Config, task: Task) -> Objective:
         worst = "gap" if asked.of == "gap" else "worst_group"
         primary = Primary(asked.metric, class_name, asked.across, worst if asked.across else "overall", asked.ignore)
         words = _words(primary)
-    spec = ComparisonSpec(primary, (primary.metric,), replace(config.interval_spec(), draws=0), min_support=1)
+    spec = ComparisonSpec(
+        primary, (primary.metric,), replace(config.interval_spec(), draws=0), config.policy.min_support
+    )
     higher = primary.quantity != "gap" and METRICS[primary.metric].better != "lower"
     return Objective(spec, higher, f"{words} on val")
 

@@ -22,6 +22,8 @@ from imgid_audit.evaluation import evaluate
 from imgid_audit.evaluation.drops import Earlier, beside
 from imgid_audit.evaluation.suppression import protect
 from imgid_audit.evaluation.waivers import with_waivers
+from imgid_audit.io import atomic
+from imgid_audit.io.kept_networks import network_key
 from imgid_audit.io.provenance import provenance
 from imgid_audit.io.run_folder import RunFolder
 from imgid_audit.io.shards import ShardStore
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from imgid_audit.vision.records import TrainingRecord
     from imgid_audit.vision.weights import LoadedModel
 
+SETTLED = "settled.json"
+"""Beside the audited network: which settings it was trained with, where a search chose them."""
+
 
 def train_step(job: Job) -> TrainingRecord | None:
     """Train where the config asks for it; a training that is finished in the folder is not repeated."""
@@ -49,7 +54,7 @@ def train_step(job: Job) -> TrainingRecord | None:
     from imgid_audit.vision.train import train
 
     with joined(job.config.train.device) as world:
-        done, settled = world.of_first(lambda: (finished_training(job), job.settled))
+        done, settled = world.of_first(lambda: (_done_or_begun(job), job.settled))
         if done is not None:
             return done
         job = replace(job, settled=settled)
@@ -63,11 +68,38 @@ def train_step(job: Job) -> TrainingRecord | None:
         )  # fmt: skip
 
 
+def _done_or_begun(job: Job) -> TrainingRecord | None:
+    """The finished training; None where it is to be made, of the settings that are noted then."""
+    done = finished_training(job)
+    if done is None and job.settled is not None:
+        atomic.write_json(job.folder.model / SETTLED, _settings_name(job))
+    return done
+
+
+def _settings_name(job: Job) -> str:
+    model = job.fitted.model
+    assert model is not None
+    settings = {"model": model.model_dump(mode="json"), "train": job.fitted.train.alone().model_dump(mode="json")}
+    return network_key(settings)
+
+
+def _of_other_settings(job: Job) -> bool:
+    """Whether the folder's network was trained with other settings than the search chose (it was made anew since)."""
+    if job.settled is None:
+        return False
+    try:
+        return json.loads((job.folder.model / SETTLED).read_text(encoding="utf-8")) != _settings_name(job)
+    except (OSError, ValueError):
+        return True
+
+
 def finished_training(job: Job) -> TrainingRecord | None:
     """The record of the training that the folder holds whole: its weights are those it names."""
     from imgid_audit.io.content import hash_file
     from imgid_audit.vision.records import read_record
 
+    if _of_other_settings(job):
+        return None
     record = read_record(job.folder.model)
     if record is None:
         return None

@@ -6,8 +6,10 @@ section or a format need not know what is private.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +51,7 @@ def publishable(result: AuditResult) -> AuditResult:
         evaluation=_evaluation(result, hiding),
         findings=tuple(_finding(finding, hiding) for finding in result.findings),
         notes=(*result.notes, notice(hiding), *_of_comparison(result, hiding), *_of_fit(result, hiding)),
+        provenance=_provenance(result.provenance),
         privacy=replace(hiding, applied=True),
         comparison=None if result.comparison is None else publishable_comparison(result.comparison, hiding),
         fit=None if result.fit is None else publishable_fit(result.fit, hiding),
@@ -169,6 +172,17 @@ def _verdict(verdict: Verdict, hiding: Privacy, *, drop: bool) -> Verdict:
     return Verdict(
         verdict.rule, verdict.status, said, None, None, None, verdict.tolerance, None, None, waiver=verdict.waiver
     )
+
+
+TRAINING = ("best_epoch", "criterion", "ended", "epochs", "images_seen", "parameters")
+"""Of how the model was trained what says nothing of a group: not the criterion's value, nor which group was worst."""
+
+
+def _provenance(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    training = known.get("training")
+    if training is None:
+        return known
+    return {**known, "training": {key: training[key] for key in TRAINING if key in training}}
 
 
 def _account(data: DataAccount, hiding: Privacy) -> DataAccount:

@@ -23,7 +23,7 @@ def publishable_fit(found: Fit, hiding: Privacy) -> Fit:
     return Fit(
         curves=None if found.curves is None else _curves(found.curves, least),
         gaps=tuple(one for one in found.gaps if one.slice == TOTAL and least is not None and _gap_is_safe(one, least)),
-        search=None if found.search is None else _search(found.search, Undefined("suppressed", fit_reason(hiding))),
+        search=None if found.search is None else publishable_search(found.search, hiding),
         studies=(),
     )
 
@@ -50,6 +50,7 @@ def _curves(of: Curves, least: int | None) -> Curves:
     return Curves(
         of.train_loss, of.val_loss, of.lr, of.best_epoch, of.criterion, of.ended,
         (SliceCurve(TOTAL, total.train, total.val, total.train_rows, total.val_rows),) if total and kept else (),
+        of.best_frozen, of.best_averaged,
     )  # fmt: skip
 
 
@@ -63,7 +64,9 @@ def _gap_is_safe(of: GeneralisationGap, least: int) -> bool:
     return not any(_small(share, n, least) for share, n in sides if not isinstance(share, Undefined))
 
 
-def _search(of: Search, gone: Undefined) -> Search:
+def publishable_search(of: Search, hiding: Privacy) -> Search:
+    """A search with its space, settings and choice, and the verdict on it, without any value."""
+    gone = Undefined("suppressed", fit_reason(hiding))
     return Search(
         sampler=of.sampler,
         pruner=of.pruner,
@@ -77,19 +80,14 @@ def _search(of: Search, gone: Undefined) -> Search:
         ended=of.ended,
         minutes=of.minutes,
         seeds=of.seeds,
-        changes=tuple(_change(one, gone) for one in of.changes if _declared(of, one)),
+        changes=() if of.judged is None else (_change(of.judged, of.objective.class_name, gone),),
         level=of.level,
     )
 
 
-def _declared(of: Search, one: MethodChange) -> bool:
-    asked = of.objective
-    same = (one.quantity, one.metric, one.class_name) == (asked.quantity, asked.metric, asked.class_name)
-    return same and one.selected == "declared" and not one.recalibrated
-
-
-def _change(one: MethodChange, gone: Undefined) -> MethodChange:
+def _change(one: MethodChange, class_name: str | None, gone: Undefined) -> MethodChange:
+    """Its verdict alone; of the class what was asked for, for which one is worst is a finding about test rows."""
     # a change that had no value was not judged, and does not look as if it had been
     verdict = None if isinstance(one.value, Undefined) else one.verdict
-    made = MethodChange(one.method, one.quantity, one.metric, one.class_name, TOTAL, gone, None, gone, gone)
+    made = MethodChange(one.method, one.quantity, one.metric, class_name, TOTAL, gone, None, gone, gone)
     return replace(made, verdict=verdict)

@@ -90,6 +90,11 @@ class Parts:
     def state_dict(self) -> dict[str, Any]:
         return {"count": self.count}
 
+    @property
+    def normed(self) -> bool:
+        """Whether the network has batch norm."""
+        return self._least == 2
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.count = int(state["count"])
 
@@ -190,13 +195,24 @@ class Gradients:
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
     """Running statistics come back at the end: a pass that is repeated must not count twice."""
-    buffers = list(model.buffers())
-    kept = [buffer.clone() for buffer in buffers]
+    back = buffers_back(model)
     try:
         yield
     finally:
-        for buffer, value in zip(buffers, kept, strict=True):
-            buffer.copy_(value)
+        back()
+
+
+def buffers_back(model: nn.Module) -> Callable[[], None]:
+    """Puts the running statistics of `model` back as they are now."""
+    buffers = list(model.buffers())
+    kept = [buffer.clone() for buffer in buffers]
+
+    def back() -> None:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, kept, strict=True):
+                buffer.copy_(value)
+
+    return back
 
 
 def _restorer(objective: Objective, device: torch.device) -> Callable[[], None]:

@@ -16,11 +16,24 @@ from imgid_audit.vision.settings import AverageSettings, TrainSettings
 
 
 def plain_epochs(settings: TrainSettings) -> int:
-    """Epochs before a stochastic weight average begins; all of them where there is none."""
+    """Epochs before a stochastic weight average begins; all of them where there is none.
+
+    Those in which the last layer learns alone are among them: the rest of a mean over them would be the starting
+    point. Where no other epochs follow, the mean is of that layer alone, and begins where it was asked to.
+    """
     average = settings.average
     if average is None or average.method != "swa":
         return settings.epochs
-    return min(settings.epochs - 1, math.floor(average.start * settings.epochs + 1e-9))
+    frozen = 0 if settings.fine_tune is None else settings.fine_tune.frozen_epochs
+    first = max(math.floor(average.start * settings.epochs + 1e-9), frozen if frozen < settings.epochs else 0)
+    return min(settings.epochs - 1, first)
+
+
+def is_averaged(settings: TrainSettings, epoch: int) -> bool | None:
+    """Whether the network after `epoch` (from 1) is judged by averaged weights; None where no average was asked for."""
+    if settings.average is None:
+        return None
+    return settings.average.method == "ema" or epoch > plain_epochs(settings)
 
 
 def ema_decay(decay: float, averaged: int) -> float:

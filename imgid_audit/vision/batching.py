@@ -37,10 +37,12 @@ def first_batch_size(settings: PredictSettings, device: torch.device, size: int)
     return devices.auto_batch_size(device, size) if settings.batch_size == "auto" else settings.batch_size
 
 
-def within_memory(work: Callable[[int], T], batch_size: int, device: torch.device) -> tuple[T, int]:
+def within_memory(
+    work: Callable[[int], T], batch_size: int, device: torch.device, doing: str = ""
+) -> tuple[T, int]:
     """`work(batch_size)` and the size that it was done with: halved for as long as memory runs out.
 
-    Raises `StoppedError` where a single image does not fit.
+    Raises `StoppedError` where a single image does not fit; `doing` says what was done with it.
     """
     while True:
         try:
@@ -48,13 +50,12 @@ def within_memory(work: Callable[[int], T], batch_size: int, device: torch.devic
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
-            batch_size = _halved(batch_size, error)
+            batch_size = _halved(batch_size, error, doing)
         devices.free_memory(device)
 
 
-def _halved(batch_size: int, error: Exception) -> int:
+def _halved(batch_size: int, error: Exception, doing: str) -> int:
     if batch_size == 1:
-        raise StoppedError(
-            "out of memory with a single image: use a smaller model.input.size, or another device"
-        ) from error
+        what = f"out of memory {doing} with a single image" if doing else "out of memory with a single image"
+        raise StoppedError(f"{what}: use a smaller model.input.size, or another device") from error
     return batch_size // 2

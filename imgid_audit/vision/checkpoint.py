@@ -10,10 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.io.atomic import write_bytes
+from imgid_audit.io.content import hash_file
+from imgid_audit.vision.criterion import group_codes
 from imgid_audit.vision.records import EpochRecord, read_epoch
 from imgid_audit.vision.settings import ModelSettings, TrainSettings
 
@@ -67,7 +71,11 @@ class History:
 def fingerprint(
     manifest: Manifest, model: ModelSettings, settings: TrainSettings, device: torch.device, plan: Any
 ) -> str:
-    """Names one training: a checkpoint of another one is not continued. `plan` is any further JSON."""
+    """Names one training: a checkpoint of another one is not continued. `plan` is any further JSON.
+
+    Images are named, not read. A file to start from is read: its contents count, as do the groups and the levels of
+    every attribute, of which the checkpoint is picked and the curves are drawn.
+    """
     rows = [
         (
             manifest.ids[row],
@@ -78,9 +86,14 @@ def fingerprint(
         for split in ("train", "val")
         for row in manifest.rows(split).tolist()
     ]
+    trained = np.concatenate([manifest.rows("train"), manifest.rows("val")])
+    groups = group_codes(manifest, settings.groups)
     parts = [
         rows,
         manifest.label.levels,
+        [(factor.name, factor.levels, _digest(factor.codes[trained])) for factor in manifest.attributes],
+        None if groups is None else (_digest(groups[0][trained]), groups[1]),
+        None if settings.init is None or not Path(settings.init).is_file() else hash_file(Path(settings.init)),
         model.model_dump(),
         settings.model_dump(),
         str(device),
@@ -88,6 +101,10 @@ def fingerprint(
         plan,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _digest(codes: NDArray[np.integer[Any]]) -> str:
+    return hashlib.sha256(codes.astype("<i8").tobytes()).hexdigest()
 
 
 def save(folder: Path, name: str, history: History, parts: dict[str, Any]) -> None:

@@ -4,8 +4,10 @@ Every process takes its stripe of each batch, so the union of the stripes is the
 take. Losses are divided by the rows of the whole batch and gradients are summed over the processes before the
 optimiser steps, so all of them hold the same weights, those of one process but for rounding; stripes may be of
 any size, also empty. Batch norm takes its statistics from all processes on CUDA (SyncBatchNorm); on the CPU each
-process has those of its own stripes, and the running ones are averaged after every epoch. Whatever ends or stops
-a training is agreed on, so no process waits for one that has left; one that dies takes the others with it.
+process has those of its own stripes, and the running ones are averaged after every epoch. So there, and there alone,
+a stripe of which one image can be decoded is not learnt from in that step, where one process would have used it.
+Whatever ends or stops a training is agreed on, so no process waits for one that has left; one that dies takes the
+others with it.
 
 Gradients are summed by hand and not by DistributedDataParallel: its wrapper renames weights, expects every
 process to bring rows, and must be made anew whenever layers are frozen. Imports torch when it is needed.

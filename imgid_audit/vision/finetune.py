@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from imgid_audit.vision.models import head_of
+from imgid_audit.vision.models import heads_of
 from imgid_audit.vision.settings import FineTuneSettings, TrainSettings
 
 SHARE = "share"
@@ -18,18 +18,19 @@ Block = list[nn.Parameter]
 
 
 def blocks_of(model: nn.Module, classes: int) -> list[Block]:
-    """The network below its last layer as blocks of parameters, the lowest first.
+    """The network below its last layers (`heads_of`) as blocks of parameters, the lowest first.
 
     A block is a child of the network, in the order in which children were defined. Opened into blocks of their
     own are plain containers (`nn.Sequential` itself, `ModuleList`, `ModuleDict`: a ResNet's ``layer1``, ``features``,
     a transformer's ``blocks``), what holds the last layer, and a wrapper: the only one of its type among its
     neighbours, with more than half of the weights (a backbone, torchvision's ``encoder``). Parts that have vectors
     alone (a norm) belong to the block before them; parameters of no child (class token, positions) to the lowest.
-    Raises `InputError` as `head_of`.
+    Raises `InputError` as `heads_of`.
     """
-    head = head_of(model, classes)[1]
-    taken = {id(parameter) for parameter in head.parameters()}
-    whole = _weights(model) - _weights(head)
+    heads = list(heads_of(model, classes).values())
+    head = heads[0]
+    taken = {id(parameter) for part in heads for parameter in part.parameters()}
+    whole = _weights(model) - sum(map(_weights, heads))
     blocks: list[Block] = []
     loose: Block = []
 
@@ -47,7 +48,7 @@ def blocks_of(model: nn.Module, classes: int) -> list[Block]:
     def walk(module: nn.Module) -> None:
         loose.extend(fresh(module.parameters(recurse=False)))
         for child in module.children():
-            if child is head:
+            if any(child is part for part in heads):
                 continue
             if opened(child, module):
                 walk(child)
@@ -75,7 +76,8 @@ def parameter_groups(model: nn.Module, classes: int, settings: TrainSettings) ->
     if chosen is None:
         groups = [(list(model.parameters()), 1.0)]
     else:
-        groups = [(list(head_of(model, classes)[1].parameters()), 1.0)]
+        heads = heads_of(model, classes).values()
+        groups = [([parameter for part in heads for parameter in part.parameters()], 1.0)]
         for depth, block in enumerate(reversed(blocks_of(model, classes))):
             groups.append((block, chosen.backbone_lr * chosen.layer_decay**depth))
     trainable = [([one for one in parameters if one.requires_grad], share) for parameters, share in groups]
@@ -92,8 +94,8 @@ class Phases:
     def __init__(self, model: nn.Module, classes: int, settings: FineTuneSettings | None) -> None:
         self._model = model
         self._epochs = 0 if settings is None else settings.frozen_epochs
-        self._head = head_of(model, classes)[1] if self._epochs else None
-        own = set() if self._head is None else {id(parameter) for parameter in self._head.parameters()}
+        self._heads = list(heads_of(model, classes).values()) if self._epochs else []
+        own = {id(parameter) for part in self._heads for parameter in part.parameters()}
         self._below = [one for one in model.parameters() if one.requires_grad and id(one) not in own]
 
     def frozen(self, epoch: int) -> bool:
@@ -106,8 +108,8 @@ class Phases:
         for parameter in self._below:
             parameter.requires_grad_(not frozen)
         self._model.train(not frozen)
-        if frozen and self._head is not None:
-            self._head.train()
+        for part in self._heads if frozen else ():
+            part.train()
 
 
 def _weights(module: nn.Module) -> int:

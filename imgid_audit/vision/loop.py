@@ -13,9 +13,10 @@ from torch import nn
 
 from imgid_audit.core.errors import StoppedError
 from imgid_audit.vision import device as devices
-from imgid_audit.vision.accumulate import Gradients, Lot, Parts, Passed
+from imgid_audit.vision.accumulate import Gradients, Lot, Parts, Passed, buffers_back
 from imgid_audit.vision.augment import augment, is_random
 from imgid_audit.vision.averaging import Averaging, fresh_statistics, plain_epochs
+from imgid_audit.vision.batching import within_memory
 from imgid_audit.vision.checkpoint import History
 from imgid_audit.vision.compiled import Compiled
 from imgid_audit.vision.errors import DivergedError
@@ -61,6 +62,7 @@ class Loop:
         parts = Parts(job.settings.accumulate, self.model, job.device, self.compiled.gives_up)
         self.gradients = Gradients(self.model, self._logits, self.objective, self.scaler, parts)
         self.turn, self.together = (0, 0), 0  # epoch and batch; its rows in all processes
+        self.room = devices.auto_batch_size(job.device, job.transform.size)  # images that validation has memory for
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -111,7 +113,7 @@ class Loop:
                 )
             set_rate(self.optimizer, settings, epoch - 1 + number / len(plan))
             history.undecodable.update(batch.failed)
-            if not together:
+            if not together or (together == 1 and self._needs_two):
                 continue
             self.turn, self.together = (epoch, number), int(together)
             (loss,) = world.sums(self._step(batch, meters))
@@ -134,7 +136,17 @@ class Loop:
                 if any(self.job.world.sums(self.job.stop())):
                     raise StoppedError(f"training stopped at the end of epoch {epoch}: the same command continues")
                 if batch.pixels is not None and self._usable(batch):
-                    self._logits(batch.pixels)
+                    self._counted(batch.pixels)
+
+    def _counted(self, pixels: torch.Tensor) -> None:
+        """A pass that batch norm makes its statistics of; it counts once, also where memory ran out before."""
+
+        def work(parts: list[slice]) -> None:
+            for part in parts:
+                self._logits(pixels[part])
+
+        with devices.memory_for("with train.average", "make train.batch_size, or model.input.size, smaller"):
+            self.gradients.parts.fitting(len(pixels), work, buffers_back(self._network))
 
     def validate(self, source: ImageSource, history: History, keep: list[tuple[Rows, Scores]] | None = None) -> Meters:
         """Loss, accuracy, and accuracy by class, group and slice on the validation rows.
@@ -143,15 +155,14 @@ class Loop:
         """
         job = self.job
         meters = Meters(len(job.task.labels), len(job.group_names), self.slices)
-        size = devices.auto_batch_size(job.device, job.transform.size)
         self._network.eval()
         with torch.inference_mode():
-            for batch in source.batches(job.world.stripes(blocks(self.val_rows, size))):
+            for batch in source.batches(job.world.stripes(blocks(self.val_rows, self.room))):
                 history.undecodable.update(batch.failed)
                 if batch.pixels is None:
                     continue
                 label = self._labels(batch)
-                logits = self._logits(batch.pixels).cpu()
+                logits = self._judged(batch.pixels)
                 losses = nn.functional.cross_entropy(logits, label, reduction="none")
                 group = None if self.groups is None else self.groups[torch.from_numpy(batch.rows)]
                 meters.update(logits.argmax(dim=1), label, group, losses, batch.rows)
@@ -160,13 +171,30 @@ class Loop:
         self._share(meters, history)
         return meters
 
+    def _judged(self, pixels: torch.Tensor) -> torch.Tensor:
+        """float32 logits (m, classes) on the CPU; computed in smaller parts from where memory runs out on."""
+
+        def work(size: int) -> torch.Tensor:
+            return torch.cat([self._logits(part).cpu() for part in pixels.split(size)])
+
+        asked = min(self.room, len(pixels))
+        logits, fitted = within_memory(work, asked, self.job.device, "in validation")
+        self.room = self.room if fitted == asked else fitted
+        return logits
+
     def finite(self) -> bool:
         """Whether all weights that are judged are finite numbers (an average is not, where what it is of is not)."""
         return all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values())
 
     def _usable(self, batch: Batch) -> int:
-        """Images to learn from; a single one does not count where batches are asked for: batch norm needs two."""
-        return 0 if batch.pixels is None or len(batch.rows) == 1 < self.job.settings.batch_size else len(batch.rows)
+        """Images to learn from; a single one does not count where batch norm sees this process's alone."""
+        rows = 0 if batch.pixels is None else len(batch.rows)
+        return 0 if rows == 1 and self._needs_two and not self.gradients.parts.together else rows
+
+    @property
+    def _needs_two(self) -> bool:
+        """Whether batch norm refuses a batch of a single image: it has no variance. Batches of one may be asked for."""
+        return self.gradients.parts.normed and self.job.settings.batch_size > 1
 
     def _share(self, meters: Meters, history: History) -> None:
         """What the processes counted, and which images they could not decode, of all of them."""

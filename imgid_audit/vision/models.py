@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
@@ -16,6 +17,8 @@ from imgid_audit.vision.transforms import InputTransform, from_weights_preset, r
 
 WHERE = "[model > architecture]"
 TIMM = "timm/"
+
+_AUXILIARY = re.compile(r"(?:.*?\.)?aux[^.]*", re.IGNORECASE)
 
 
 class SmallCNN(nn.Sequential):
@@ -87,9 +90,40 @@ def attach_dropout(model: nn.Module, probability: float, classes: int) -> None:
 def head_of(model: nn.Module, classes: int) -> tuple[str, nn.Module]:
     """Name and module of the last linear (or 1x1 convolution) layer that has `classes` outputs."""
     for name, module in reversed(list(model.named_modules())):
-        if getattr(module, "out_features", getattr(module, "out_channels", None)) == classes:
+        if _outputs(module) == classes:
             return name, module
     raise InputError(Problem(WHERE, f"no linear layer with {classes} outputs was found in {type(model).__name__}"))
+
+
+def heads_of(model: nn.Module, classes: int) -> dict[str, nn.Module]:
+    """Every layer that ends in classes, by name: that of `head_of` first, then what is trained or averaged beside it.
+
+    These are, of the layers with `classes` outputs, the last one below each part that is named ``aux...``
+    (GoogLeNet's and Inception's auxiliary heads), and those that timm's `get_classifier` gives (distilled
+    transformers have two). Raises `InputError` as `head_of`.
+    """
+    found = dict([head_of(model, classes)])
+    outputs = {name: module for name, module in model.named_modules() if _outputs(module) == classes}
+    ends = {match.group(): name for name in outputs if (match := _AUXILIARY.match(name))}
+    found.update((name, outputs[name]) for name in ends.values())
+    told = _classifiers(model)
+    found.update((name, module) for name, module in outputs.items() if id(module) in told)
+    return found
+
+
+def _outputs(module: nn.Module) -> int | None:
+    found: int | None = getattr(module, "out_features", getattr(module, "out_channels", None))
+    return found
+
+
+def _classifiers(model: nn.Module) -> set[int]:
+    """Ids of the modules in what a network of timm calls its classifier."""
+    ask = getattr(model, "get_classifier", None)
+    if not (callable(ask) and type(model).__module__.startswith("timm.")):
+        return set()
+    told = ask()
+    parts = told if isinstance(told, (tuple, list)) else [told]
+    return {id(module) for part in parts if isinstance(part, nn.Module) for module in part.modules()}
 
 
 def logits_of(output: Any) -> torch.Tensor:

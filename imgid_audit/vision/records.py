@@ -52,6 +52,8 @@ class TrainingRecord:
     - `average_*`: of the best epoch by plain accuracy, where its weights were kept too
     - `slices`: (attribute, level) of every curve, `slice_rows` their rows on train and on val
     - `fingerprint`: names this very training, where its caller named the plan
+    - `best_frozen`: whether only the last layer had learnt when the kept weights were; `best_averaged`: whether they
+      are an average, None where none was asked for
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -74,6 +76,8 @@ class TrainingRecord:
     fingerprint: str = ""
     slices: tuple[tuple[str, str], ...] = ()
     slice_rows: tuple[tuple[int, int], ...] = ()
+    best_frozen: bool = False
+    best_averaged: bool | None = None
 
 
 def write_record(record: TrainingRecord, folder: Path) -> None:

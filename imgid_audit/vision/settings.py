@@ -95,7 +95,12 @@ class TrainSettings(Settings):
     groups: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(
         (), description="an attribute, or a list: their intersection, that defines a group"
     )
-    patience: int | None = Field(None, ge=1, description="epochs without improvement before stopping; null: all epochs")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="epochs without improvement before stopping (at the earliest that many after frozen epochs and after "
+        "an swa has begun); null: all epochs",
+    )
     fine_tune: FineTuneSettings | None = Field(None, description="with `init`; absent: all layers alike from the start")
     average: AverageSettings | None = Field(None, description="absent: the weights as they are")
     accumulate: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(

@@ -76,4 +76,6 @@ def curves_of(record: TrainingRecord) -> Curves:
         criterion=record.criterion,
         ended=record.ended,
         slices=(total, *levels),
+        best_frozen=record.best_frozen,
+        best_averaged=record.best_averaged,
     )

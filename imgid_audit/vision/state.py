@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +11,7 @@ import torch
 from torch import nn
 
 from imgid_audit.core.errors import InputError, Problem, raise_all
-from imgid_audit.vision.models import head_of
+from imgid_audit.vision.models import heads_of
 
 _NESTED = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -34,18 +36,41 @@ def fit_state(
     """Load `state` into `model`, or raise one `InputError` with everything that does not fit.
 
     A prefix that all names share (``module.``, ...) is removed. `new_head` lets the last layer keep
-    its fresh weights where the file's has another shape: the starting point of a training.
+    its fresh weights where the file's has another shape, and other heads (`heads_of`) theirs where the file's has
+    another number of classes: the starting point of a training.
     """
     expected = model.state_dict()
-    state = _without_prefix(state, expected)
-    fresh: set[str] = set()
-    if new_head:
-        head = head_of(model, classes)[0]
-        fresh = {name for name in expected if name.startswith(f"{head}.")}
-        state = {name: value for name, value in state.items() if name not in fresh or _same(value, expected[name])}
+    state = _renamed(_without_prefix(state, expected), expected)
+    fresh = _fresh(model, state, expected, classes) if new_head else set()
+    state = {name: value for name, value in state.items() if name not in fresh or _same(value, expected[name])}
     problems = [*_misfits(state, expected, fresh, where, classes), *_not_finite(state, where)]
     raise_all(problems)
-    model.load_state_dict(state, strict=False)
+    told = OrderedDict(state)
+    told._metadata = getattr(expected, "_metadata", {})  # type: ignore[attr-defined]  # of layouts: shapes agree, so does it
+    model.load_state_dict(told, strict=False)
+
+
+def _fresh(
+    model: nn.Module, state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], classes: int
+) -> set[str]:
+    """Tensors that may stay as they were drawn: the last layer's, and other heads' that differ in classes alone."""
+    last, *others = heads_of(model, classes)
+    found = {name for name in expected if name.startswith(f"{last}.")}
+    for head in others:
+        own = {name for name in expected if name.startswith(f"{head}.") and name in state}
+        if all(_classes_differ(expected[name], state[name], classes) for name in own):
+            found |= own
+    return found
+
+
+_DENSE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""How torchvision's published DenseNets name their layers (``norm.1``), and the code since 2018 does not (``norm1``)."""
+
+
+def _renamed(state: Mapping[str, torch.Tensor], expected: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Published names of old as the network has them."""
+    new = {name: _DENSE.sub(r"\1\2", name) for name in state if name not in expected}
+    return {new[name] if new.get(name) in expected else name: value for name, value in state.items()}
 
 
 def _misfits(
@@ -78,6 +103,11 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.shape == other.shape
 
 
+def _classes_differ(ours: torch.Tensor, theirs: torch.Tensor, classes: int) -> bool:
+    """Whether two shapes agree but for their leading dimension, which is the number of classes in ours."""
+    return bool(ours.ndim and ours.ndim == theirs.ndim and ours.shape[1:] == theirs.shape[1:] and len(ours) == classes)
+
+
 def _without_prefix(state: Mapping[str, torch.Tensor], expected: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     state = dict(state)
     for prefix in _PREFIXES:
@@ -93,7 +123,7 @@ def _shape(tensor: torch.Tensor) -> str:
 
 def _hint(ours: torch.Tensor, theirs: torch.Tensor, classes: int) -> str:
     """Where only the number of outputs differs, say so in the user's words."""
-    if ours.ndim == theirs.ndim and ours.ndim and ours.shape[1:] == theirs.shape[1:] and len(ours) == classes:
+    if _classes_differ(ours, theirs, classes):
         return f" (the task has {classes} classes, the file {len(theirs)})"
     return ""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from imgid_audit.core.errors import InputError, Problem, StoppedError
+from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.progress import SILENT, Progress
 from imgid_audit.core.task import Task
@@ -17,6 +17,7 @@ from imgid_audit.io.content import hash_file
 from imgid_audit.vision import checkpoint, records
 from imgid_audit.vision import device as devices
 from imgid_audit.vision.augment import needs_original
+from imgid_audit.vision.averaging import is_averaged, plain_epochs
 from imgid_audit.vision.checkpoint import History
 from imgid_audit.vision.criterion import criterion_of, group_codes, require_trainable
 from imgid_audit.vision.distributed import World, current, same_everywhere
@@ -105,15 +106,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     with reproducible(derive(settings.seed, INIT), device):
         loop = Loop(job, initial_model(model_settings, settings, len(task.labels)))
-        try:
-            return _run(job, loop, name, plan, watch)
-        except Exception as error:
-            if not devices.is_out_of_memory(error):
-                raise
-            message = (
-                f"out of memory with train.batch_size {settings.batch_size}: make it, or model.input.size, smaller"
-            )
-            raise StoppedError(message) from error
+        return _run(job, loop, name, plan, watch)
 
 
 def _name(job: Job, plan: str) -> str:
@@ -154,6 +147,7 @@ def _run(job: Job, loop: Loop, name: str, plan: str, watch: Watch | None) -> Tra
     world = job.world
     history = checkpoint.restore(job.folder, name, loop.parts)
     if not world.alone:
+        same_everywhere(world, [settings, job.model_settings], "settings")
         same_everywhere(world, [None if history is None else len(history.epochs)], "checkpoints")
         same_everywhere(world, [hash_state(loop.model)], "starting weights")
     if history is None:
@@ -164,7 +158,10 @@ def _run(job: Job, loop: Loop, name: str, plan: str, watch: Watch | None) -> Tra
             records.WEIGHTS_AVERAGE,
         ):  # of an earlier training: they would pass for this one's
             (job.folder / file).unlink(missing_ok=True)
-    with _sources(job) as source, _sources(job, val=True) as val_source:
+    parts = "" if settings.accumulate == "auto" else ", or train.accumulate larger (auto finds it)"
+    what = f"with train.batch_size {settings.batch_size}"
+    memory = devices.memory_for(what, f"make it, or model.input.size, smaller{parts}")
+    with memory, _sources(job) as source, _sources(job, val=True) as val_source:
         ended = _ended(history, settings)
         while not ended:
             seen: Seen | None = None if watch is None else []
@@ -244,9 +241,16 @@ def _ended(history: History, settings: TrainSettings) -> str:
     done = len(history.epochs)
     if done >= settings.epochs:
         return "all epochs"
-    if settings.patience is not None and done - history.best_epoch >= settings.patience:
+    if settings.patience is not None and done - max(history.best_epoch, _unsettled(settings)) >= settings.patience:
         return "patience"
     return ""
+
+
+def _unsettled(settings: TrainSettings) -> int:
+    """Epochs after which what was asked for has only begun: patience starts behind them, or they would be all."""
+    frozen = 0 if settings.fine_tune is None else settings.fine_tune.frozen_epochs
+    swa = settings.average is not None and settings.average.method == "swa"
+    return max(frozen, plain_epochs(settings) if swa else 0)
 
 
 def _record(job: Job, loop: Loop, history: History, ended: str, fingerprint: str) -> TrainingRecord:
@@ -277,6 +281,8 @@ def _record(job: Job, loop: Loop, history: History, ended: str, fingerprint: str
         average_weights=records.WEIGHTS_AVERAGE if job.keep_average else "",
         average_sha256=history.average_sha256,
         fingerprint=fingerprint,
+        best_frozen=loop.phases.frozen(history.best_epoch),
+        best_averaged=is_averaged(job.settings, history.best_epoch),
         slices=loop.slices.names,
         slice_rows=tuple(
             zip(*(loop.slices.counts(rows).tolist() for rows in (loop.train_rows, loop.val_rows)), strict=True)

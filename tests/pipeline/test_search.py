@@ -22,12 +22,12 @@ from imgid_audit.pipeline.searching import trials
 from tests.tiny import tiny_config, write_tiny
 
 SPACE: dict[str, Any] = {
-    "lr": {"low": 0.0001, "high": 0.1, "log": True},
+    "lr": {"low": 0.003, "high": 0.05, "log": True},
     "augment.hflip": [0, 0.5],
     "batch_size": [8, 16],
 }
 SEARCH = {"sampler": "tpe", "trials": 5, "confirm": 2, "pruner": "none", "space": SPACE}
-TRAIN = {"epochs": 2, "lr": 0.00001, "batch_size": 16, "groups": ["device"]}
+TRAIN = {"epochs": 5, "lr": 0.00001, "batch_size": 16, "groups": ["device"]}
 
 
 def config_in(folder: Path, search: dict[str, Any] | None = None, train: dict[str, Any] | None = None, **changes: Any):
@@ -244,3 +244,90 @@ def test_an_objective_that_val_cannot_tell_is_refused_before_anything_runs(world
     config = config_in(world, {"objective": {"metric": "auroc"}}, data=data)
     with pytest.raises(InputError, match="auroc of right on val cannot be computed"):
         pipeline.check(config)
+
+
+def test_a_choice_is_compared_anew_where_only_the_evaluation_changed(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = searched(pipeline.run(config_in(world), out=tmp_path / "run"))
+    count = Counter(trials.trained, 0)
+    monkeypatch.setattr(trials, "trained", count)
+    narrow = config_in(world, intervals={"draws": 50, "level": 0.5})
+    for again in (pipeline.evaluate(narrow, out=tmp_path / "run"), pipeline.run(narrow, out=tmp_path / "run")):
+        found = searched(again)
+        assert found.trials == whole.trials
+        assert found.val == whole.val
+        assert found.level == 0.5
+        for old, new in zip(whole.changes, found.changes, strict=True):
+            assert new.value == old.value
+            if old.interval is not None and old.interval.high < 1:
+                assert new.interval is not None
+                assert new.interval.high < old.interval.high
+
+
+def test_no_judged_network_has_the_seed_of_trials(world: Path, finished: pipeline.Outcome) -> None:
+    """Nor any of the studies and comparisons that could be asked for beside the search."""
+    from imgid_audit.vision.study_settings import SearchSettings, StudySettings
+
+    most = max(SearchSettings(space=SPACE, confirm=100).confirm, StudySettings(seeds=100).seeds)
+    assert most < trials.APART
+
+
+def test_a_network_of_other_settings_than_were_chosen_is_trained_anew(world: Path, tmp_path: Path) -> None:
+    """A search that had to be made again may choose otherwise: the network of the first choice is not passed off."""
+    config = config_in(world)
+    first = pipeline.run(config, out=tmp_path / "run")
+    (tmp_path / "run" / "model" / "settled.json").write_text('"another choice"')
+    with pytest.raises(InputError, match="holds no trained model yet"):
+        pipeline.evaluate(config, out=tmp_path / "run")
+    again = pipeline.run(config, out=tmp_path / "run")
+    assert again.result is not None
+    assert first.result is not None
+    assert again.result.evaluation.estimates == first.result.evaluation.estimates
+
+
+@pytest.mark.parametrize("space", [{"dropout": [0.5, 0.6]}, {"architecture": ["smallcnn", "shufflenet_v2_x0_5"]}])
+def test_remedies_end_to_end_train_what_was_chosen(world: Path, tmp_path: Path, space: dict[str, Any]) -> None:
+    from imgid_audit.pipeline.comparing import compare
+
+    block = {
+        "scope": "full", "methods": ["class_weights"], "seeds": 2, "trials": 1,
+        "primary": {"metric": "accuracy", "across": "device"},
+    }  # fmt: skip
+    config = config_in(world, {"space": space, "trials": 3, "confirm": 2}, {"epochs": 1, "lr": 0.01}, mitigations=block)
+    seen = []
+    plain = compare.open_whole
+
+    def spy(bench: Any) -> Any:
+        seen.append(bench.job.fitted.model)
+        return plain(bench)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(compare, "open_whole", spy)
+        from imgid_audit.vision import train as training
+
+        trained = []
+        fit = training.train
+
+        def train(*args: Any, **named: Any) -> Any:
+            trained.append((args[3], named.get("keep_average", False)))
+            return fit(*args, **named)
+
+        patched.setattr(training, "train", train)
+        outcome = pipeline.run(config, out=tmp_path / "run")
+    (chosen,) = seen
+    choice = searched(outcome).choice
+    assert choice is not None
+    whole = [model for model, of_a_comparison in trained if of_a_comparison]
+    assert whole
+    assert all(model == chosen for model in whole)
+    assert getattr(chosen, next(iter(space))) == choice.parameters[next(iter(space))]
+
+
+def test_a_pruned_trial_leaves_nothing_on_disk(world: Path, tmp_path: Path) -> None:
+    search = {"trials": 14, "pruner": "median", "sampler": "random", "confirm": 2}
+    outcome = pipeline.run(config_in(world, search, {"epochs": 4, "lr": 0.01}), out=tmp_path / "run")
+    found = searched(outcome)
+    assert any(trial.state == "pruned" for trial in found.trials)
+    assert not list((tmp_path / "run" / "studies").rglob("*.resume.pt"))
+    assert all("median" in trial.reason for trial in found.trials if trial.state == "pruned")

@@ -60,7 +60,7 @@ class WholeLaboratory:
         began, bench = time.monotonic(), self.bench
         job, treatment = bench.job, remedy.treatment(bench.ask)
         folder = self._folder(remedy, setting, seed)
-        model = job.config.model
+        model = job.fitted.model
         assert model is not None
         record = train(
             bench.manifest, job.inputs.task, job.inputs.root, model, self._settings(setting, seed), folder,

@@ -13,6 +13,7 @@ from imgid_audit.pipeline.searching.trials import Searched, valued
 from imgid_audit.pipeline.studies.networks import Network, decisions_of, trained
 
 GIVEN, CHOSEN = "given", "chosen"
+LEFT_OUT = "Left out of the worst on test"
 
 
 def confirmed(of: Searched, search: Search) -> Search:
@@ -34,11 +35,18 @@ def confirmed(of: Searched, search: Search) -> Search:
     spec = ComparisonSpec(primary, config.metrics, config.interval_spec(), config.policy.min_support)
     compared = compare_methods(runs[GIVEN], [runs[CHOSEN]], spec)
     val = {name: tuple(_value(of, one) for one in found) for name, found in networks.items()}
-    notes = tuple(f"Left out of the worst: {name}: {why}." for name, why in compared.left_out.items())
+    notes = tuple(f"{LEFT_OUT}: {name}: {why}." for name, why in compared.left_out.items())
     return replace(
-        search, seeds=seeds, val=val, estimates=compared.estimates, changes=compared.changes,
+        search, seeds=seeds, level=spec.intervals.level, val=val,
+        estimates=compared.estimates, changes=compared.changes,
         notes=(*search.notes, *notes),
     )  # fmt: skip
+
+
+def unconfirmed(search: Search) -> Search:
+    """The search as it was before its choice was compared."""
+    notes = tuple(note for note in search.notes if not note.startswith(LEFT_OUT))
+    return replace(search, seeds=(), val={}, estimates=(), changes=(), notes=notes)
 
 
 def _network(of: Searched, parameters: Mapping[str, Any], seed: int) -> Network:

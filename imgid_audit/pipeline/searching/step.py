@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from imgid_audit.config import Config
-from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.core.errors import InputError, Problem, StoppedError
 from imgid_audit.core.fit import Fit, Search
 from imgid_audit.export.fit_json import encode_fit
 from imgid_audit.export.fit_reader import read_fit
@@ -14,9 +14,14 @@ from imgid_audit.io import atomic
 from imgid_audit.io.kept_networks import network_key
 from imgid_audit.io.provenance import provenance
 from imgid_audit.pipeline.job import STUDIES, Job
-from imgid_audit.pipeline.searching.confirm import confirmed
+from imgid_audit.pipeline.searching.confirm import confirmed, unconfirmed
 from imgid_audit.pipeline.searching.trials import run_trials, searched, space_of
 from imgid_audit.pipeline.training import versions
+
+STALE = (
+    "The comparison of the choice with the settings as given was made with other intervals, metrics or support and is "
+    "left out: `imgid-audit run` makes it anew."
+)
 
 
 def search_step(job: Job) -> Job:
@@ -44,10 +49,9 @@ def join_search(job: Job) -> Search:
 
 def confirm_step(job: Job) -> None:
     """Compare what the search chose with the settings as given, on val and test; nothing where that is done."""
-    found = kept_search(job) if searches(job.config) else None
-    if found is None or found.seeds or found.chosen in (None, 0):
-        return
-    _keep(job, confirmed(searched(job), found))
+    kept = _read(job) if searches(job.config) else None
+    if kept is not None and kept.search is not None and kept.hashes.get("judged") != judged_by(job):
+        _keep(job, confirmed(searched(job), unconfirmed(kept.search)), judged_by(job))
 
 
 def settled(job: Job) -> Job:
@@ -67,7 +71,22 @@ def searches(config: Config) -> bool:
 
 
 def kept_search(job: Job) -> Search | None:
-    """The search in the run folder, where it is the one that the config asks for."""
+    """The search in the run folder, where it is the one that the config asks for.
+
+    Where intervals, metrics or the support that a verdict needs have changed since, its choice is compared anew, of
+    networks that are kept; where some are not, it stands without a comparison and says so. Nothing is trained.
+    """
+    kept = _read(job)
+    if kept is None or kept.search is None or kept.hashes.get("judged") in (None, judged_by(job)):
+        return None if kept is None else kept.search
+    plain = unconfirmed(kept.search)
+    try:
+        return confirmed(searched(replace(job, stop=lambda: True)), plain)
+    except StoppedError:
+        return replace(plain, notes=(*plain.notes, STALE))
+
+
+def _read(job: Job) -> Fit | None:
     path = _path(job)
     if not path.is_file():
         return None
@@ -75,7 +94,7 @@ def kept_search(job: Job) -> Search | None:
         found = read_fit(path)
     except InputError:
         return None  # damaged: its trials are in the study still
-    return found.search if found.hashes.get("asked") == asked(job) else None
+    return found if found.hashes.get("asked") == asked(job) else None
 
 
 def fingerprint(job: Job) -> str:
@@ -89,7 +108,8 @@ def asked(job: Job) -> str:
     plain = job.config.plain()
     train = {name: value for name, value in plain["train"].items() if name not in STUDIES}
     read = ("task", "data", "model", "operating_point", "costs", "calibration")
-    settings = {**{name: plain[name] for name in read if name in plain}, "train": train}
+    support = job.config.policy.min_support  # of the groups that the objective is over
+    settings = {**{name: plain[name] for name in read if name in plain}, "train": train, "min_support": support}
     return network_key({"settings": settings, "hashes": dict(job.inputs.hashes)})
 
 
@@ -109,8 +129,16 @@ def _require_choice(found: Search) -> None:
         raise InputError(Problem("[train > search]", message))
 
 
-def _keep(job: Job, found: Search) -> None:
-    atomic.write_bytes(_path(job), encode_fit(Fit(None, (), found, hashes={"asked": asked(job)})))
+def judged_by(job: Job) -> str:
+    """Names what the comparison of a choice depends on besides its networks."""
+    plain = job.config.plain()
+    read = {name: plain[name] for name in ("metrics", "intervals")}
+    return network_key({**read, "min_support": job.config.policy.min_support})
+
+
+def _keep(job: Job, found: Search, judged: str = "") -> None:
+    hashes = {"asked": asked(job), **({"judged": judged} if judged else {})}
+    atomic.write_bytes(_path(job), encode_fit(Fit(None, (), found, hashes=hashes)))
 
 
 def _path(job: Job) -> Path:

@@ -14,8 +14,8 @@ from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.core.fit import Search
 from imgid_audit.core.values import Undefined
 from imgid_audit.pipeline.job import Job
-from imgid_audit.pipeline.objective import Objective, objective_of
-from imgid_audit.pipeline.studies.networks import scored_decisions, trained
+from imgid_audit.pipeline.objective import Objective, ideal_decisions, objective_of
+from imgid_audit.pipeline.studies.networks import forget, scored_decisions, trained
 from imgid_audit.pipeline.training import Scores
 from imgid_audit.vision.search import Space, open_study
 from imgid_audit.vision.study_settings import SearchSettings
@@ -23,6 +23,9 @@ from imgid_audit.vision.study_settings import SearchSettings
 if TYPE_CHECKING:
     from imgid_audit.vision.records import EpochRecord
     from imgid_audit.vision.search import Study, Ticket
+
+APART = 10_000
+"""From the seed of trials to those of networks that are judged: each of those has fewer than 101 in a row."""
 
 POLL = 1.0
 """Seconds between two looks at trials in other hands."""
@@ -43,8 +46,8 @@ class Searched:
 
     @property
     def seed(self) -> int:
-        """One that no network has that is judged on test."""
-        return self.job.config.train.seed + self.settings.confirm
+        """One that no network has that is judged, on test or in a study."""
+        return self.job.config.train.seed + APART
 
 
 def searched(job: Job) -> Searched:
@@ -94,6 +97,7 @@ def _try(of: Searched, ticket: Ticket) -> None:
     try:
         network = trained(job, model, train, job.inputs.manifest, splits=("val",), watch=watch)
     except PrunedError:
+        forget(job, model, train, job.inputs.manifest)
         ticket.prune(watch.epochs, ticket.reason)
     except (DivergedError, InputError) as error:
         ticket.fail(str(error), watch.epochs)
@@ -143,6 +147,8 @@ def _concluded(of: Searched, study: Study) -> Search:
     sign = 1 if of.objective.higher else -1
     best = max(complete, key=lambda trial: (sign * (trial.value or 0.0), -trial.number), default=None)
     importance, note = study.importance()
+    left = of.objective.left_out(ideal_decisions(of.job.inputs.task, of.job.inputs.manifest, "val"))
+    notes = [f"Left out of the objective on val: {name}: {why}." for name, why in left.items()]
     return Search(
         sampler=of.settings.sampler,
         pruner=of.settings.pruner,
@@ -157,5 +163,5 @@ def _concluded(of: Searched, study: Study) -> Search:
         minutes=of.settings.minutes,
         importance=importance,
         level=of.job.config.intervals.level,
-        notes=(note,) if note else (),
+        notes=(*([note] if note else []), *notes),
     )

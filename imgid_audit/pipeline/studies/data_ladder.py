@@ -24,9 +24,12 @@ from imgid_audit.pipeline.studies.ways import Bench, Ran, Training, Way, bench_o
 from imgid_audit.vision.settings import TrainSettings
 from imgid_audit.vision.study_settings import DataLadderSettings
 
-MOST = 4
+MOST = 8
 """Times the epochs as given that a small share is trained for at most."""
 
+CAPPED = (
+    "of the training rows: with so few, networks take fewer steps than the others, and are less accurate for that too."
+)
 NOTES = (
     "Fewer rows are trained on for more epochs, so that every network takes about as many steps, up to "
     f"{MOST} times the epochs as given.",
@@ -49,7 +52,9 @@ def data_ladder(job: Job, settings: DataLadderSettings) -> Study:
     taken = [step for pair in pairwise(names) for step in pairs[pair]]
     flat = () if len(names) < 2 else flattening(names, {one.variant.name: one.rows for one in ran}, pairs)
     halved, lost = _by_group(bench, ran) if settings.by_group else ((), [])
-    return bench.study((*ran, *halved), (*taken, *lost), NOTES, flattening=flat)
+    capped = [one.variant.name for one in ran if one.variant.parameters.get("capped")]
+    notes = (*NOTES, f"{', '.join(capped)} {CAPPED}") if capped else NOTES
+    return bench.study((*ran, *halved), (*taken, *lost), notes, flattening=flat)
 
 
 def group_members(manifest: Manifest, across: tuple[str, ...]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -84,7 +89,8 @@ def _share(job: Job, fractions: tuple[float, ...], place: int) -> Way:
         dropped = np.setdiff1d(manifest.rows("train"), nested(manifest, fractions, seed)[place])
         return _training(job, dropped, seed)
 
-    return Way(f"{fraction:g}", {"fraction": fraction}, training)
+    capped = {"capped": True} if fraction * MOST < 1 else {}
+    return Way(f"{fraction:g}", {"fraction": fraction, **capped}, training)
 
 
 def _by_group(bench: Bench, ran: tuple[Ran, ...]) -> tuple[tuple[Ran, ...], list[Step]]:

@@ -1,7 +1,8 @@
 """Networks that are trained to learn something about training: each once, its scores kept, its weights not.
 
 A network is named by the hash of all it is trained from, so that studies (and a search) that ask for the same
-training share it, and a killed one goes on where it was.
+training share it, and a killed one goes on where it was. What it was asked once stays: nobody gets more of it than
+the splits that he names, and no answer about other splits depends on them.
 """
 
 from __future__ import annotations
@@ -47,6 +48,29 @@ class Network:
     failed: Mapping[int, str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """A network and all `splits` that it was asked; `odd`: rows of them whose output is not finite."""
+
+    network: Network
+    splits: tuple[str, ...]
+    odd: NDArray[np.intp]
+
+    def about(self, manifest: Manifest, splits: Sequence[str]) -> Network:
+        """What it says of `splits` alone; `DivergedError` where that is not finite: no other network lacks the row."""
+        from imgid_audit.vision.errors import DivergedError
+
+        rows = _rows_of(manifest, splits)
+        odd = len(np.intersect1d(rows, self.odd))
+        if odd:
+            raise DivergedError(f"the trained network gives {NON_FINITE} for {odd} of {len(rows)} images")
+        scores = np.full_like(self.network.scores, np.nan)
+        scores[rows] = self.network.scores[rows]
+        inside = set(rows.tolist())
+        failed = {row: why for row, why in self.network.failed.items() if row in inside}
+        return Network(self.network.record, scores, failed)
+
+
 def trained(
     job: Job,
     model: ModelSettings,
@@ -60,8 +84,9 @@ def trained(
 
     `manifest` is the job's, perhaps with some of its training rows excluded; `watch` is as `vision.train.train`
     takes it. ``init`` is relative to the config; ``resample`` is built here. Raises `InputError` where it cannot
-    be trained, `DivergedError` where it has no finite answer, and `StoppedError` where the user asks to stop or
-    memory runs out. Reasons are kept too: what diverged is not tried again, all else is, unless `job.stop` says yes.
+    be trained, `DivergedError` where it diverged or gives some row of `splits` no finite answer, and `StoppedError`
+    where the user asks to stop or memory runs out. Reasons are kept too: what diverged is not tried again, all else
+    is, unless `job.stop` says yes.
     """
     from imgid_audit.vision.errors import DivergedError
 
@@ -69,27 +94,31 @@ def trained(
     key = _key(job, model, train, manifest)
     folder, shelf = _places(job, key)
     kept = shelf.get(key)
-    network = _kept(kept, folder, manifest, splits)
-    if network is None:
+    asked = _kept(kept, folder, manifest)
+    if asked is None or not set(splits) <= set(asked.splits):
         if job.stop():
             if kept is not None and kept.facts["failed"]:
                 raise InputError(str(kept.facts["failed"]))
             raise StoppedError("stopped before a further network is trained: the same command continues there")
         try:
-            network = _made(job, model, train, manifest, splits, folder, watch)
+            asked = _made(job, model, train, manifest, _all_of(splits, asked), folder, watch)
         except (InputError, StoppedError) as error:
             if not job.stop():
                 diverged = isinstance(error, DivergedError)
-                shelf.put(key, KeptNetwork({}, {"failed": why_not(error), "final": diverged}))
+                if asked is None:
+                    shelf.put(key, KeptNetwork({}, {"failed": why_not(error), "final": diverged}))
                 if diverged:
                     _forget_weights(folder)
             raise
-        rows = np.flatnonzero(np.isfinite(network.scores).all(axis=1))
-        told = {str(row): why for row, why in sorted(network.failed.items())}
-        facts = {"failed": "", "splits": list(splits), "sha256": network.record.sha256, "undecodable": told}
-        shelf.put(key, KeptNetwork({"rows": rows, "scores": network.scores[rows]}, facts))
+        shelf.put(key, _to_keep(asked))
     _forget_weights(folder)
-    return network
+    return asked.about(manifest, splits)
+
+
+def forget(job: Job, model: ModelSettings, train: TrainSettings, manifest: Manifest) -> None:
+    """Remove what a training left that nobody will go on with."""
+    folder, _ = _places(job, _key(job, model, rooted(job, train), manifest))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def decisions_of(job: Job, network: Network, split: str) -> Decisions:
@@ -136,7 +165,8 @@ def _made(
     splits: Sequence[str],
     folder: Path,
     watch: Watch | None,
-) -> Network:
+) -> _Answers:
+    from imgid_audit.vision import infer
     from imgid_audit.vision.train import train as fit
 
     record = fit(
@@ -144,10 +174,12 @@ def _made(
         resample=resampler(train), plan=folder.name, watch=watch, progress=job.progress, stop=job.stop,
     )  # fmt: skip
     predictions = _predicted(job, model, manifest, splits, folder, record)
-    asked = _asked(manifest, splits)
+    asked = _rows_of(manifest, splits)
     lost = asked[predictions.status[asked] == Status.FAILED]
+    odd = lost[predictions.reason[lost] == infer.NON_FINITE]
     assert predictions.scores is not None
-    return Network(record, predictions.scores, {int(row): str(predictions.reason[row]) for row in lost})
+    failed = {int(row): str(predictions.reason[row]) for row in np.setdiff1d(lost, odd)}
+    return _Answers(Network(record, predictions.scores, failed), tuple(splits), odd)
 
 
 def _predicted(
@@ -158,27 +190,29 @@ def _predicted(
     folder: Path,
     record: TrainingRecord,
 ) -> Predictions:
-    """Scores of the asked rows; `DivergedError` where some output is not finite: no other network lacks that row."""
+    """Scores of the asked rows."""
     from imgid_audit.vision import infer
-    from imgid_audit.vision.errors import DivergedError
     from imgid_audit.vision.weights import load_model
 
-    asked = _asked(manifest, splits)
+    asked = _rows_of(manifest, splits)
     others = np.setdiff1d(np.arange(len(manifest), dtype=np.intp), asked)
     part = without_rows(manifest, others)
     loaded = load_model(model, folder / record.weights, len(job.inputs.task.labels))
     place = folder / "-".join(("scores", loaded.sha256[:16], *splits))
     store = ShardStore(place, folder.name, asked, job.config.predict.shard_rows)
-    found = infer.predict(
-        part, job.inputs.root, loaded, job.config.predict, store, progress=job.progress, stop=job.stop
-    )
-    odd = int(np.count_nonzero(found.reason[asked] == infer.NON_FINITE))
-    if odd:
-        raise DivergedError(f"the trained network gives {NON_FINITE} for {odd} of {len(asked)} images")
-    return found
+    return infer.predict(part, job.inputs.root, loaded, job.config.predict, store, progress=job.progress, stop=job.stop)
 
 
-def _asked(manifest: Manifest, splits: Sequence[str]) -> NDArray[np.intp]:
+def _all_of(splits: Sequence[str], before: _Answers | None) -> tuple[str, ...]:
+    """What a network that is made now is asked: `splits` and all it was asked before; train wherever more than val is.
+
+    Studies read train and val, and a search's confirmation val and test: of the same training, once.
+    """
+    wanted = {*splits, *(() if before is None else before.splits)}
+    return tuple(one for one in SPLITS if one in wanted or (one == "train" and wanted != {"val"}))
+
+
+def _rows_of(manifest: Manifest, splits: Sequence[str]) -> NDArray[np.intp]:
     return np.unique(np.concatenate([manifest.rows(split) for split in splits]))
 
 
@@ -213,8 +247,16 @@ def _places(job: Job, key: str) -> tuple[Path, NetworkShelf]:
     return studies / "networks" / key[:32], NetworkShelf(studies / "kept")
 
 
-def _kept(kept: KeptNetwork | None, folder: Path, manifest: Manifest, splits: Sequence[str]) -> Network | None:
-    """The network as it was kept, where it was asked all of `splits`; raises `DivergedError` where it has none."""
+def _to_keep(asked: _Answers) -> KeptNetwork:
+    network = asked.network
+    rows = np.flatnonzero(np.isfinite(network.scores).all(axis=1))
+    told = {str(row): why for row, why in sorted(network.failed.items())}
+    facts = {"failed": "", "splits": list(asked.splits), "sha256": network.record.sha256, "undecodable": told}
+    return KeptNetwork({"rows": rows, "scores": network.scores[rows], "odd": asked.odd}, facts)
+
+
+def _kept(kept: KeptNetwork | None, folder: Path, manifest: Manifest) -> _Answers | None:
+    """The network as it was kept; raises `DivergedError` where its training did."""
     from imgid_audit.vision.errors import DivergedError
     from imgid_audit.vision.records import read_record
 
@@ -226,12 +268,13 @@ def _kept(kept: KeptNetwork | None, folder: Path, manifest: Manifest, splits: Se
             raise DivergedError(str(facts["failed"]))
         return None
     record = read_record(folder)
-    if record is None or record.sha256 != facts["sha256"] or not set(splits) <= set(facts["splits"]):
+    if record is None or record.sha256 != facts["sha256"] or "odd" not in kept.arrays:
         return None
     given = np.asarray(kept.arrays["scores"], dtype=np.float64)
     scores = np.full((len(manifest), given.shape[1]), np.nan)
     scores[kept.arrays["rows"]] = given
-    return Network(record, scores, {int(row): str(why) for row, why in facts["undecodable"].items()})
+    failed = {int(row): str(why) for row, why in facts["undecodable"].items()}
+    return _Answers(Network(record, scores, failed), tuple(facts["splits"]), kept.arrays["odd"].astype(np.intp))
 
 
 def _forget_weights(folder: Path) -> None:

@@ -38,14 +38,21 @@ def kept_studies(job: Job) -> tuple[Study, ...]:
 
     Where intervals, costs or the operating point have changed since, they are made anew of the kept networks.
     """
+    return tuple(found for _, found in _told(job) if found is not None)
+
+
+def untold_studies(job: Job) -> tuple[StudyKind, ...]:
+    """The studies that the config asks for and that the run folder cannot tell: networks of theirs are missing."""
+    return tuple(kind for kind, found in _told(job) if found is None)
+
+
+def _told(job: Job) -> Iterator[tuple[StudyKind, Study | None]]:
     idle = replace(job, stop=lambda: True, progress=SILENT)
-    found = []
     for kind, settings in _asked(job):
         try:
-            found.append(_read(job, kind, settings) or _kept(idle, kind, settings))
+            yield kind, _read(job, kind, settings) or _kept(idle, kind, settings)
         except StoppedError:
-            continue
-    return tuple(found)
+            yield kind, None
 
 
 def _asked(job: Job) -> Iterator[tuple[StudyKind, StudySettings]]:

@@ -75,9 +75,17 @@ def _term(key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Evidence as text; a long one is cut, and says so."""
+    """Evidence as text; a long one is cut, and says so. Records of slices are counted, for they are unreadable."""
+    if _is_record(value):
+        return "in audit.json"
+    if isinstance(value, list | tuple) and value and all(map(_is_record, value)):
+        return f"{numbers.plural(len(value), 'entry', 'entries')}, in audit.json"
     text = _words(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… (cut; whole in audit.json)"
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, Mapping) and "slice" in value
 
 
 def _words(value: Any) -> str:

@@ -23,6 +23,9 @@ STUDIES = {
 TRUE_CLASS = "true class"
 """The attribute of a slice that is a class."""
 
+CLOSE = 0.25
+"""The least share of the rows that the last step may start from, where it is to say what still more rows would do."""
+
 NAMED = 6
 """Groups that a sentence names; the rest is counted."""
 
@@ -61,26 +64,9 @@ def legend(study: Study) -> str:
     """What the answers of a study mean."""
     return (
         f"Better, worse: the whole interval is above, or below, 0. No change: it is within {points(study.tolerance)} "
-        "of 0. Cannot tell: neither. Intervals hold for all groups of a step at once."
+        "of 0. Cannot tell: neither. The intervals of a step hold together: those of all groups and the worst of them, "
+        "and those of all classes and the worst of them; that of all rows by itself."
     )
-
-
-def of_ladder(study: Study, last: Step | None) -> str:
-    """Where more parameters stopped paying, as far as the steps say."""
-    ran = [one for one in study.variants if one.status == "ran"]
-    if len(ran) < 2:
-        return "Fewer than two architectures could be trained, so that nothing can be compared."
-    if study.enough is not None:
-        return (
-            f"{study.enough} is enough here: over all rows no larger architecture that was tried is better by more "
-            f"than {points(study.tolerance)}, and for no group is there evidence that one is better."
-        )
-    if last is not None and last.answer == "better":
-        return (
-            f"{last.after}, the largest, is better than {last.before}: {changed(last)}. A larger one may be better "
-            "yet; none was tried."
-        )
-    return "The data cannot tell which size is enough: intervals of the steps are too wide."
 
 
 def of_data(study: Study, last: Mapping[Any, Step], own: Mapping[Any, Step]) -> tuple[str, ...]:
@@ -88,17 +74,36 @@ def of_data(study: Study, last: Mapping[Any, Step], own: Mapping[Any, Step]) -> 
 
     `last` has the last step by slice, `own` that from the whole to half of a group's own rows removed.
     """
-    said = [_of_all(one, _rise(study, last.get(one.slice))) for one in study.flattening if not one.slice.attributes]
+    end = _last_shares(study)
+    moved = {one.slice: _rise(study, last.get(one.slice)) for one in study.flattening}
+    said = [_of_all(one, moved[one.slice], end) for one in study.flattening if not one.slice.attributes]
     parts = [one for one in study.flattening if one.slice.attributes]
     rising = [one for one in parts if one.last == "better"]
-    said += [_of_group(one, _rise(study, last.get(one.slice)), own.get(one.slice)) for one in rising]
-    flat = [group(one.slice) for one in parts if one.at is not None and one.last == "same"]
+    said += [_of_group(one, moved[one.slice], own.get(one.slice), end) for one in rising]
+    falling = [one for one in parts if one.last == "worse"]
+    said += [f"Of {group(one.slice)} accuracy fell at the last step{moved[one.slice]}." for one in falling]
+    flat = [one for one in parts if one.at is not None and one.last == "same"]
     if flat:
-        said.append(f"More training rows like these would likely not help {named(flat)}: the curve is flat.")
-    open_ones = [group(one.slice) for one in parts if one.last != "better" and group(one.slice) not in flat]
+        named_ = named([group(one.slice) for one in flat])
+        said.append(f"More training rows like these would likely not help {named_}: the curve is flat.")
+    open_ones = [group(one.slice) for one in parts if one not in (*rising, *falling, *flat)]
     if open_ones:
         said.append(f"For {named(open_ones)} the data cannot tell whether more would help.")
     return tuple(said)
+
+
+def _last_shares(study: Study) -> str:
+    """Why a rise at the last step does not say that more rows would help; '' where it does."""
+    ran = [one for one in study.variants if one.status == "ran" and "without_half_of" not in one.parameters]
+    shares = [one.parameters.get("fraction") for one in ran]
+    before, after = (None, *shares)[-2:] if shares else (None, None)
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
+        return ""
+    if after < 1:
+        return "no network was trained on all rows, so that what more would do is open"
+    if before < CLOSE:
+        return "the last two shares are too far apart to tell whether it still rises at the end"
+    return ""
 
 
 def fraction(of: Variant) -> str:
@@ -115,9 +120,13 @@ def _rise(study: Study, step: Step | None) -> str:
     return f" ({changed(step)} from {shares[step.before]} to {shares[step.after]} of the training rows)"
 
 
-def _of_all(one: Flattening, rise: str) -> str:
+def _of_all(one: Flattening, rise: str, end: str) -> str:
+    if one.last == "better" and end:
+        return f"Over all rows accuracy rose{rise}; {end}."
     if one.last == "better":
         return f"Collect more: over all rows accuracy still rose at the last step{rise}."
+    if one.last == "worse":
+        return f"Over all rows accuracy fell at the last step{rise}: more rows like these do not help this training."
     if one.at is not None and one.last == "same":
         return (
             f"Over all rows the curve is flat from {numbers.plural(one.at, 'training row')} on: more rows like these "
@@ -126,8 +135,10 @@ def _of_all(one: Flattening, rise: str) -> str:
     return "Over all rows the data cannot tell whether more training rows would help."
 
 
-def _of_group(one: Flattening, rise: str, own: Step | None) -> str:
+def _of_group(one: Flattening, rise: str, own: Step | None, end: str) -> str:
     name = group(one.slice)
+    if end:
+        return f"Of {name} accuracy rose{rise}; {end}."
     said = f"Collect more of {name}: its accuracy still rose at the last step{rise}"
     if own is not None and own.answer == "worse":
         return f"{said}, and half of its own images removed lowered it ({changed(own)})."
@@ -139,24 +150,51 @@ def _of_group(one: Flattening, rise: str, own: Step | None) -> str:
 
 
 def of_augmentation(study: Study) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Whom each way of augmenting helps or harms; and the warnings of those that do both."""
-    said, warnings = [], []
+    """What each way of augmenting does over all rows and to whom; and the warnings of those that help and harm."""
+    said: list[str] = []
+    warnings: list[str] = []
     for after in dict.fromkeys(step.after for step in study.steps):
-        steps = [step for step in study.steps if step.after == after and step.quantity in ("overall", "group")]
-        helped, harmed = (
-            [group(step.slice) for step in steps if step.answer == answer and step.slice.attributes]
-            for answer in ("better", "worse")
-        )
-        told = [f"helps {named(helped)}"] if helped else []
-        told += [f"harms {named(harmed)}"] if harmed else []
-        name = words.sentence(after)
-        whole = any(step.answer == "better" for step in steps if not step.slice.attributes)
-        if helped and harmed:
-            warnings.append(f"{name}: {' and '.join(told)}.{' The gain over all rows hides that.' if whole else ''}")
-        elif told:
-            none = "; no evidence that it harms another group" if helped else ""
-            said.append(f"{name}: {told[0]}{none}.")
-        else:
-            same = bool(steps) and all(step.answer == "same" for step in steps)
-            said.append(f"{name}: no group changes." if same else f"{name}: the data cannot tell for any group.")
+        steps = [step for step in study.steps if step.after == after]
+        told, both = _of_way(steps)
+        (warnings if both else said).append(f"{words.sentence(after)}: {told}.")
     return tuple(said), tuple(warnings)
+
+
+OVERALL: dict[Answer, str] = {
+    "better": "helps over all rows",
+    "same": "no change over all rows",
+    "worse": "harms over all rows",
+    "unknown": "over all rows the data cannot tell",
+}
+
+
+def _of_way(steps: Sequence[Step]) -> tuple[str, bool]:
+    """One way of augmenting: all rows first, then the groups; and whether it helps some and harms others."""
+    whole = next((step for step in steps if step.quantity == "overall"), None)
+    groups = [step for step in steps if step.quantity == "group"]
+    told = [] if whole is None else [f"{OVERALL[whole.answer]} ({changed(whole)})"]
+    by: dict[str, list[str]] = {
+        answer: [group(step.slice) for step in groups if step.answer == answer] for answer in ANSWERS
+    }
+    helped, harmed = by["better"], by["worse"]
+    parts = [f"{verb} {named(which)}" for verb, which in (("helps", helped), ("harms", harmed)) if which]
+    if parts:
+        told.append(" and ".join(parts))
+    elif groups:
+        told.append(_no_group(by, also=whole is not None and whole.answer == "unknown"))
+    found = {step.answer for step in (*groups, *([] if whole is None else [whole]))}
+    if {"better", "worse"} <= found:
+        hides = whole is not None and whole.answer == "better"
+        return "; ".join(told) + (". The gain over all rows hides the harm" if hides else ""), True
+    if helped:
+        told.append("no evidence that it harms another group")
+    return "; ".join(told), False
+
+
+def _no_group(by: Mapping[str, Sequence[str]], *, also: bool) -> str:
+    """Where no group is shown to gain or to lose; `also`: it has just been said that the data cannot tell."""
+    if not by["unknown"]:
+        return "no group changes"
+    if by["same"]:
+        return f"no change for {named(by['same'])}, for the others the data cannot tell"
+    return "nor for any group" if also else "the data cannot tell for any group"

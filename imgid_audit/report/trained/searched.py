@@ -107,9 +107,8 @@ def _settings(search: Search) -> Table | None:
         before, after = (wording.value(one.parameters[key]) if key in one.parameters else "–" for one in (given, best))
         rows.append((name(key), Cell(before), Cell(after), Cell("changed" if before != after else "the same")))
     value = words.sentence(f"value on val, trial {numbers.count(given.number)} and {numbers.count(best.number)}")
-    rows.append(
-        (name(value), Cell(wording.on_val(search, given.value)), Cell(wording.on_val(search, best.value)), Cell(""))
-    )
+    on_val = [Cell(wording.on_val(search, wording.reached(one))) for one in (given, best)]
+    rows.append((name(value), on_val[0], on_val[1], Cell("")))
     columns = (Column("Setting", "name"), Column("As given"), Column("Chosen"), Column(""))
     return Table("What the search chose on val", columns, tuple(rows), heading="Chosen settings", kind="compared")
 

@@ -8,7 +8,7 @@ from imgid_audit.core.fit import Study, Variant
 from imgid_audit.report import numbers, words
 from imgid_audit.report.blocks import Cell, Column, Table, name
 from imgid_audit.report.figures.chart import Datum, Frame, Line, chart
-from imgid_audit.report.trained import answers
+from imgid_audit.report.trained import laddered
 from imgid_audit.report.trained.study import StudyPart, line, made, share, step_table
 from imgid_audit.report.trained.view import (
     DASH,
@@ -20,18 +20,14 @@ from imgid_audit.report.trained.view import (
     mean,
     percent_cell,
     ran,
-    step_between,
 )
 
 
 def ladder(study: Study) -> StudyPart:
     """The part of a ladder of architectures."""
     shown = ran(study)
-    last = None if len(shown) < 2 else step_between(study, shown[-2].name, shown[-1].name, "overall")
-    said = (answers.of_ladder(study, last),)
-    return made(
-        study, said, _ladder_figure(study, shown), (_rungs(study, shown), _between(study, "From one to the next"))
-    )
+    tables = (_rungs(study, shown), _between(study, "From one to the next"))
+    return made(study, (laddered.of_ladder(study),), _ladder_figure(study, shown), tables)
 
 
 def _ladder_figure(study: Study, shown: Sequence[Variant]) -> Figure | None:

@@ -26,7 +26,7 @@ def tested(search: Search) -> Table | None:
     ]
     if not found:
         return None
-    judged = wording.judged(search)
+    judged = search.judged
     ordered = sorted(found, key=lambda one: (one is not judged, UNITS[words.unit(one.metric)], ORDER[one.quantity]))
     shown, left_out = capped(ordered, MAX_ROWS, "changes")
     axis = difference_axis([(one.value, one.interval) for one in shown if words.unit(one.metric) == "percent"])
@@ -102,17 +102,17 @@ def fresh(search: Search) -> Table | None:
     if not search.val or search.chosen in (None, 0):
         return None
     rows = []
-    for key, label in (("given", "As given"), ("chosen", "Chosen")):
+    for place, (key, label) in enumerate((("given", "As given"), ("chosen", "Chosen"))):
         values = search.val.get(key, ())
         trial = wording.trial_named(search, 0 if key == "given" else search.chosen)
         cells = [Cell(wording.on_val(search, value), "number") for value in values]
-        found = None if trial is None else trial.value
+        found = wording.reached(trial)
         rows.append(
             (
                 name(label),
                 Cell(wording.on_val(search, found), "number"),
                 *cells,
-                Cell(wording.on_val(search, mean(values)), "number"),
+                Cell(wording.on_val(search, mean([pair[place] for pair in wording.shared(search)])), "number"),
             )
         )
     seeds = tuple(Column(f"Seed {numbers.count(seed)}", "number") for seed in search.seeds)
@@ -121,7 +121,7 @@ def fresh(search: Search) -> Table | None:
     columns = (Column("Settings", "name"), Column("In the search", "number"), *seeds, Column("Mean of seeds", "number"))
     note = (
         "A best value of many tries on one val split is too high. The other seeds show what is left of it; they still "
-        "speak of the same val rows."
+        "speak of the same val rows. Means are of the seeds that both have a value for."
     )
     caption = f"{words.sentence(search.criterion)}: in the search, and of networks with seeds of their own"
     return Table(caption, columns, tuple(rows), (note,), "What the choice is worth with other seeds", "compared")

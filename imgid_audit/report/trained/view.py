@@ -28,14 +28,18 @@ class Figure:
     caption: str = ""
 
 
+FAMILIES = {"all rows": ("overall",), "groups": ("group", "worst_group"), "classes": ("class", "worst_class")}
+"""Quantities whose intervals hold together, by what they are called."""
+
+
 def methods_note(steps: Sequence[Step]) -> tuple[str, ...]:
-    """Levels and methods of the intervals of steps: those of all rows, then those of the others."""
+    """Levels and methods of the intervals of steps, of each family that holds together by itself."""
     told = []
-    for whole, label in ((True, "all rows"), (False, "the others")):
+    for label, family in FAMILIES.items():
         found = dict.fromkeys(
             f"{numbers.level(round(step.interval.level, 4))} {step.interval.method}"
             for step in steps
-            if step.interval is not None and (step.quantity == "overall") is whole
+            if step.interval is not None and step.quantity in family
         )
         told += [f"{label} {'; '.join(found)}"] if found else []
     return (f"Intervals: {'; '.join(told)}.",) if told else ()
@@ -114,19 +118,6 @@ def average(study: Study, variant: str, quantity: str, of: Slice | None = None) 
 def estimate_cell(one: MethodEstimate | None) -> Cell:
     """A mean over seeds above its interval."""
     return DASH if one is None else percent_cell(one.value, one.interval)
-
-
-def step_between(study: Study, before: str, after: str, quantity: str, of: Slice | None = None) -> Step | None:
-    """One step of a study; None where it was not made."""
-    return next(
-        (
-            step
-            for step in study.steps
-            if (step.before, step.after, step.quantity) == (before, after, quantity)
-            and (of is None or step.slice == of)
-        ),
-        None,
-    )
 
 
 def ran(study: Study) -> tuple[Variant, ...]:

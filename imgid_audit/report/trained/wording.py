@@ -66,8 +66,16 @@ def audited(of: Curves) -> str:
     epochs = numbers.plural(len(of.train_loss), "epoch")
     return (
         f"Trained for {epochs}; the weights after epoch {numbers.count(of.best_epoch)} are audited, picked by "
-        f"{of.criterion}."
+        f"{of.criterion}.{_kept(of)}"
     )
+
+
+def _kept(of: Curves) -> str:
+    """What a reader would not expect of the weights that are audited."""
+    said = " Only their last layer had learnt by then." if of.best_frozen else ""
+    if of.best_averaged is None:
+        return said
+    return f"{said} They are {'an average' if of.best_averaged else 'no average: it had not begun by then'}."
 
 
 def objective(of: Primary) -> str:
@@ -78,6 +86,17 @@ def objective(of: Primary) -> str:
 def trial_named(search: Search, number: int | None) -> SearchTrial | None:
     """The trial of that number."""
     return next((trial for trial in search.trials if trial.number == number), None)
+
+
+def reached(trial: SearchTrial | None) -> float | None:
+    """The objective of a whole training: one that was stopped early has a last value, which is of fewer epochs."""
+    return trial.value if trial is not None and trial.state == "complete" else None
+
+
+def shared(search: Search) -> tuple[tuple[float, float], ...]:
+    """The criterion on val as given and as chosen, of the seeds that both have it for."""
+    sides = (search.val.get(name, ()) for name in ("given", "chosen"))
+    return tuple((a, b) for a, b in zip(*sides, strict=False) if a is not None and b is not None)
 
 
 def on_val(search: Search, found: float | None) -> str:
@@ -94,31 +113,15 @@ def gain(search: Search, before: float, after: float) -> str:
     return f"{numbers.difference(abs(change), unit)} {'better' if change > 0 else 'worse'}"
 
 
-def judged(search: Search) -> MethodChange | None:
-    """What the choice changed on test in the quantity that the search was about."""
-    asked = search.objective
-    return next(
-        (
-            one
-            for one in search.changes
-            if (one.method, one.quantity, one.metric, one.class_name)
-            == ("chosen", asked.quantity, asked.metric, asked.class_name)
-            and one.selected == "declared"
-            and not one.recalibrated
-        ),
-        None,
-    )
-
-
 def conclusion(search: Search) -> tuple[str, StatusKind, str]:
     """Headline, colour and explanation of a search: what its choice did on test, or that nothing was chosen."""
     tried = numbers.plural(len(search.trials), "trial")
     if search.chosen is None:
         return "The search found no setting", "off", f"Of {tried} none was completed."
     if search.chosen == 0:
-        said = f"Of {tried} none was better on val than the settings as given, so that these were used."
+        said = f"Of {tried} none that was completed was better on val than the settings as given, so these were used."
         return "The settings as given were kept", "off", said
-    change = judged(search)
+    change = search.judged
     verdict = None if change is None else compared.judged(change)
     headlines: dict[str | None, tuple[str, StatusKind]] = {
         "helps": ("The chosen settings help on test", "good"),
@@ -145,27 +148,27 @@ def _on_test(search: Search, change: MethodChange | None) -> str:
 
 def _chosen(search: Search) -> str:
     best, given = trial_named(search, search.chosen), trial_named(search, 0)
-    if best is None or best.value is None:
+    before, after = reached(given), reached(best)
+    if best is None or after is None:
         return ""
     count = numbers.count(len(search.trials))
-    said = f"On val, trial {numbers.count(best.number)} of {count} reached {on_val(search, best.value)}"
-    if given is None or given.value is None:
-        return f"{said}; the settings as given have no value."
-    what = gain(search, given.value, best.value)
-    return (
-        f"{said}, the settings as given {on_val(search, given.value)}: {what}. The best of {count} tries on the same "
-        "val rows looks better than it is."
-    )
+    said = f"On val, trial {numbers.count(best.number)} of {count} reached {on_val(search, after)}"
+    lucky = f"The best of {count} tries on the same val rows looks better than it is."
+    if before is None:
+        return f"{said}; the settings as given were not trained to their end in the search. {lucky}"
+    return f"{said}, the settings as given {on_val(search, before)}: {gain(search, before, after)}. {lucky}"
 
 
 def _fresh(search: Search) -> str:
-    given, chosen = (mean(search.val.get(name, ())) for name in ("given", "chosen"))
+    both = shared(search)
+    given, chosen = (mean([pair[side_] for pair in both]) for side_ in (0, 1))
     if given is None or chosen is None:
         return ""
-    seeds = numbers.plural(len(search.seeds), "seed")
+    seeds, lost = numbers.plural(len(both), "seed"), len(search.seeds) - len(both)
+    left_out = f" ({numbers.plural(lost, 'seed')} left out, without a value on one side)" if lost > 0 else ""
     return (
-        f"Trained anew with {seeds} that the search did not use, it is {on_val(search, chosen)} on val, as given "
-        f"{on_val(search, given)}: {gain(search, given, chosen)}."
+        f"Trained anew with {seeds} that the search did not use{left_out}, it is {on_val(search, chosen)} on val, as "
+        f"given {on_val(search, given)}: {gain(search, given, chosen)}."
     )
 
 
@@ -175,9 +178,9 @@ def glance(search: Search) -> str:
     if search.chosen is None:
         return f"settings as given: a search of {count} on val completed none"
     if search.chosen == 0:
-        return f"settings as given: a search of {count} on val found none better"
+        return f"settings as given: a search of {count} on val completed none that is better"
     said = f"settings chosen by a search of {count} on val ({search.sampler})"
-    change = judged(search)
+    change = search.judged
     verdict = None if change is None else compared.judged(change)
     told = {"helps": "it helps", "harms": "it harms", "no evidence": "no evidence that it helps", None: ""}[verdict]
     return f"{said}; on test against the settings as given: {told}" if told else said
