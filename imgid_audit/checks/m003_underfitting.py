@@ -59,8 +59,8 @@ def run(context: CheckContext, params: Params) -> Outcome:
     """A finding where training rows are answered poorly, or both losses still fell when training ended.
 
     Poorly: accuracy on train (images as they are, the kept weights) is below what `min_skill` asks, with its
-    whole interval, of all rows or of a group. Where all rows are, the loss must be poor too: accuracy alone may
-    be low by a threshold or by costs.
+    whole interval, of all rows or of a group; the groups' intervals hold together, so that one in many is no chance
+    find. Where all rows are, the loss must be poor too: accuracy alone may be low by a threshold or by costs.
     """
     if context.fit is None or context.fit.curves is None:
         return NOT_TRAINED

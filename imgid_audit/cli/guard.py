@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -43,10 +44,21 @@ def guarded(command: Command) -> Command:
         except BrokenPipeError:
             close_stdout()
             raise typer.Exit(0) from None
+        except OSError as error:
+            raise typer.Exit(report(_full(error) or error, as_json)) from None
         except Exception as error:
             raise typer.Exit(report(error, as_json)) from None
 
     return run  # type: ignore[return-value]
+
+
+def _full(error: OSError) -> StoppedError | None:
+    """A disk that takes nothing more stops the work; it is no defect of ours. None for other errors."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return None
+    where = f" ({error.filename})" if error.filename else ""
+    what = f"cannot write{where}: {error.strerror}"
+    return StoppedError(f"{what}; what is finished is kept: make room, and the same command resumes")
 
 
 def close_stdout() -> None:

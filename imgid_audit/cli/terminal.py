@@ -18,6 +18,7 @@ from imgid_audit.core.result import AuditResult, Verdict
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
+    from imgid_audit.core.fit import Search
     from imgid_audit.pipeline import Outcome
 
 WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "not_evaluated": "NOT EVALUATED"}
@@ -194,8 +195,19 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "files": [str(path) for path in outcome.files],
         "verdicts": [verdict_values(verdict) for verdict in verdicts],
     }
+    if outcome.search is not None:
+        plain["search"] = _searched(outcome.search)
     if found is not None:
         from imgid_audit.export.comparison_json import comparison_document
 
         plain["comparison"] = comparison_document(found)
     return plain
+
+
+def _searched(found: Search) -> dict[str, Any]:
+    """How far a search is and its best trial, as JSON values."""
+    best = found.choice
+    states = Counter(trial.state for trial in found.trials)
+    told = {state: states[state] for state in ("complete", "pruned", "failed")}
+    chosen = None if best is None else {"number": best.number, "value": best.value, "parameters": dict(best.parameters)}
+    return {"asked": found.asked, **told, "ended": found.ended, "criterion": found.criterion, "best": chosen}

@@ -23,7 +23,7 @@ def training_complaints(draft: Draft) -> Iterator[Complaint]:
     if not draft.trains:
         yield from (((AT, name), "has no effect: weights are given and nothing trains; remove it") for name in asked)
         return
-    yield from _start(train)
+    yield from _start(train, draft)
     data = draft.data()
     if data is not None and data.split is not None and lacks_val(data):
         message = "needs a val split to be judged by: give `data.split` a fraction `val`"
@@ -37,7 +37,18 @@ def training_complaints(draft: Draft) -> Iterator[Complaint]:
         yield (AT, "ladder"), message
 
 
-def _start(train: TrainingSettings) -> Iterator[Complaint]:
+def _start(train: TrainingSettings, draft: Draft) -> Iterator[Complaint]:
+    if train.init == "DEFAULT":
+        model, space = draft.model(), {} if train.search is None else train.search.space
+        searched = space.get("architecture", ())
+        places = {
+            (AT, "init"): () if model is None else (model.architecture,),
+            (AT, "search", "space", "architecture"): searched if isinstance(searched, tuple) else (),
+            (AT, "ladder"): () if train.ladder is None else train.ladder.architectures,
+        }
+        for at, names in places.items():
+            for name in (name for name in names if name == "smallcnn" or ":" in str(name)):
+                yield at, f"DEFAULT weights are published for torchvision's and timm's networks, and {name} is none"
     if train.fine_tune is not None and train.init is None:
         yield (AT, "fine_tune"), "needs `train.init`, the weights to start from: DEFAULT, or a file"
 

@@ -18,6 +18,7 @@ from imgid_audit.metrics.sample import Sample
 from imgid_audit.stats.bands import RateBand
 from imgid_audit.stats.intervals import Bounds, bonferroni
 from imgid_audit.stats.measured import Measured
+from imgid_audit.stats.methods import PROPORTION, method
 from imgid_audit.stats.requested import between_limits, pair_method
 
 TOGETHER = "simultaneous over the groups"
@@ -29,8 +30,8 @@ def generalisation(train: Decisions, val: Decisions, spec: IntervalSpec) -> tupl
     `train` and `val` are decisions of one network on rows of one manifest, so that attributes and levels
     are the same (ValueError otherwise). Limits are those of two independent proportions, on effective
     counts where there are subjects; those of levels hold for all levels together (Bonferroni), and so do those
-    of accuracy on either side. A level without rows on either side has no gap: `Undefined`. No level is too
-    small for its interval.
+    of accuracy on either side, which are Clopper and Pearson's there. A level without rows on either side has
+    no gap: `Undefined`. No level is too small for its interval.
 
     Source: Newcombe (1998) Stat. Med. 17:873, method 10, or what `spec` asks for.
     """
@@ -64,17 +65,17 @@ class _Pair:
 
     def gaps(self, level: float, groups: tuple[int, int, int]) -> Iterator[GeneralisationGap]:
         """One gap a slice; limits of gaps, of train and of val are such that so many `groups` hold at `level` each."""
-        limits, method = _limits(self.train, self.val, bonferroni(level, groups[0]))
-        on_train = self.train.estimates(bonferroni(level, groups[1]))
-        on_val = self.val.estimates(bonferroni(level, groups[2]))
-        for i, (train, val) in enumerate(zip(on_train, on_val, strict=True)):
+        limits, how = _limits(self.train, self.val, bonferroni(level, groups[0]))
+        estimates = zip(self.train.estimates(level), self.val.estimates(level), strict=True)
+        on_train, on_val = _side(self.train, level, groups[1]), _side(self.val, level, groups[2])
+        for i, (train, val) in enumerate(estimates):
             missing = [name for name, one in (("train", train), ("val", val)) if isinstance(one.value, Undefined)]
             value: float | Undefined = Undefined("empty", f"no rows on {' and '.join(missing)}")
             interval = None
             if isinstance(train.value, float) and isinstance(val.value, float):
                 value = train.value - val.value
                 low, high = min(float(limits[0][i]), value), max(float(limits[1][i]), value)
-                interval = _told(Interval(low, high, level, method), level, groups[0])
+                interval = Interval(low, high, level, how + (f", {TOGETHER}" if groups[0] > 1 else ""))
             yield GeneralisationGap(
                 slice=train.slice,
                 value=value,
@@ -85,16 +86,27 @@ class _Pair:
                 val_n=val.n or 0,
                 train_subjects=train.subjects,
                 val_subjects=val.subjects,
-                train_interval=_told(train.interval, level, groups[1]),
-                val_interval=_told(val.interval, level, groups[2]),
+                train_interval=on_train[i],
+                val_interval=on_val[i],
             )
 
 
-def _told(interval: Interval | None, level: float, groups: int) -> Interval | None:
-    """The interval as one of so many `groups` that hold together at `level`."""
-    if interval is None:
-        return None
-    return Interval(interval.low, interval.high, level, interval.method + (f", {TOGETHER}" if groups > 1 else ""))
+def _side(side: Measured, level: float, groups: int) -> tuple[Interval | None, ...]:
+    """Intervals of accuracy on one side, None where it is undefined; of several `groups` they hold together at `level`.
+
+    Those of groups are exact: far out in the tails Wilson's upper limit lies below a high accuracy too often, and
+    which groups are low is read off that limit alone.
+    """
+    if groups < 2:
+        return tuple(one.interval for one in side.estimates(level))
+    band = side.band
+    assert isinstance(band, RateBand)  # accuracy is one
+    low, high = band.sides(bonferroni(level, groups))
+    name = f"{method(PROPORTION, 'clopper_pearson', clustered=band.subjects is not None).name}, {TOGETHER}"
+    return tuple(
+        Interval(below, above, level, name) if defined else None
+        for below, above, defined in zip(low.tolist(), high.tolist(), side.defined.tolist(), strict=True)
+    )
 
 
 def _limits(train: Measured, val: Measured, level: float) -> tuple[Bounds, str]:

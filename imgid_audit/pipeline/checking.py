@@ -43,6 +43,11 @@ def check(config: Config) -> CheckSummary:
 
         if kind_of(weights) in ("safetensors", "torch") or config.model.sha256 is None:
             load_model(config.model, weights, len(inputs.task.labels))
+    if "init" in inputs.hashes and config.model is not None:
+        from imgid_audit.vision.starting import starting_model
+
+        start = config.train.alone().model_copy(update={"init": str(config.path_of(str(config.train.init)))})
+        starting_model(config.model, start, len(inputs.task.labels))
     training = (*search_lines(config, inputs.task), *study_lines(config))
     asked = (*_decision_lines(config), *training, *_policy_lines(config), *comparison_lines(config))
     lines = (*_data_lines(config, inputs), *asked)

@@ -124,5 +124,7 @@ def _task(config: Config, manifest: Manifest) -> Task:
 
 
 def _require_file(path: Path, where: str) -> None:
+    if path.is_dir():
+        raise InputError(Problem(where, f"is a folder, and a file is needed: {path}"))
     if not path.is_file():
         raise InputError(Problem(where, f"no such file: {path}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -38,14 +39,22 @@ def _each_once(values: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """An integer of a config remembers how it was written; here it is a number alone."""
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A number as it is: an integer of a config remembers how it was written, and YAML reads 1e-4 as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value):
+        return int(value) if value.lstrip("+-").isdecimal() else float(value)
+    return value
 
 
 def _as_entry(value: Any) -> Any:
     """What may be tried of one setting: its type is told by its form, so that errors speak of that form alone."""
     if isinstance(value, list | tuple):
-        return tuple(map(_plain, _each_once(value)))
+        return _each_once(tuple(map(_plain, value)))
+    if isinstance(value, dict) and value and not set(value) & set(RangeSettings.model_fields):
+        inner = next(iter(value))
+        message = "is a block: name its settings with a dot, such as `augment.hflip`, one by one"
+        raise problem_at(f"{message}; got {inner!r}")
     if isinstance(value, dict | RangeSettings):
         return RangeSettings.model_validate(value)
     raise problem_at(f"must be a list of values, or {{low, high, log, step}}, got {value!r}")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.checks.test_m002 import fit
@@ -77,6 +78,29 @@ def test_a_group_that_was_not_learnt_is_named(run, rows) -> None:
     assert finding.status == "finding"
     assert "low in device = d1 (52.0 %; commonest label 50.0 %)" in finding.reason
     assert [one["slice"] for one in finding.evidence["poor"]] == [{"device": "d1"}]
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_of_thirty_groups_at_the_mark_hardly_one_is_called_low_by_chance(run, make, n: int) -> None:
+    """Two labels alike: `min_skill` .8 asks for 90 % right, which every group truly is. 2.5 in 100 may be called low."""
+    groups, draws, rng = 30, 200, np.random.default_rng(0)
+    devices = [f"d{row // n}" for row in range(groups * n)]
+    rows = make.manifest(["a", "b"] * (groups * n // 2), split=["train"] * (groups * n), device=devices)
+    named = 0
+    for _ in range(draws):
+        right = rng.binomial(n, 0.9, groups)
+        finding = run(
+            "M003", rows, {"min_skill": 0.8}, fit=fit([(k, n) for k in right], [(1, 2)] * groups, GUESS, GUESS)
+        )
+        named += any(one["slice"] for one in finding.evidence["poor"])
+    assert named / draws <= 0.05 + 3 * (0.05 * 0.95 / draws) ** 0.5
+
+
+def test_a_group_that_is_far_below_is_named_among_thirty(run, make) -> None:
+    devices = [f"d{row // 100}" for row in range(3000)]
+    rows = make.manifest(["a", "b"] * 1500, split=["train"] * 3000, device=devices)
+    given = fit([(60, 100)] + [(98, 100)] * 29, [(1, 2)] * 30, LEARNT, LEARNT)
+    assert [one["slice"] for one in run("M003", rows, fit=given).evidence["poor"]] == [{"device": "d0"}]
 
 
 def test_a_group_of_one_label_is_asked_no_more_than_all_rows(run, make) -> None:

@@ -19,7 +19,7 @@ from imgid_audit.config import load_config
 from imgid_audit.core.progress import SILENT
 
 COMMANDS = (
-    "demo", "init", "check", "run", "train", "predict", "evaluate", "compare", "report", "gate", "history", "diff",
+    "demo", "init", "check", "run", "train", "search", "predict", "evaluate", "compare", "report", "gate", "history", "diff",
     "list",
 )  # fmt: skip
 LATER = ("export", "verify")

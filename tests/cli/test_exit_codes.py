@@ -65,7 +65,7 @@ class FakePipeline:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
     pipe = FakePipeline()
-    for name in ("run", "train", "predict", "evaluate", "report", "gate", "demo", "check"):
+    for name in ("run", "train", "search", "predict", "evaluate", "report", "gate", "demo", "check"):
         monkeypatch.setattr(pipeline, name, pipe.named(name))
     return pipe
 
@@ -80,7 +80,7 @@ def invoke(*args: object) -> Any:
     return CliRunner().invoke(app, [str(arg) for arg in args])
 
 
-STEPS = ("run", "train", "predict", "evaluate", "report")
+STEPS = ("run", "train", "search", "predict", "evaluate", "report")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -102,6 +102,12 @@ def test_the_outcomes_code_is_the_exit_code(step: str, code: int, fake: FakePipe
         ),
         (StoppedError("3 of 9 images failed"), 3, "stopped: 3 of 9 images failed"),
         (KeyboardInterrupt(), 3, "the same command resumes"),
+        (OSError(28, "No space left on device", "run/x"), 3, "stopped: cannot write (run/x): No space left on device"),
+        (
+            OSError(5, "Input/output error"),
+            4,
+            "internal error, a defect of imgid-audit: OSError: [Errno 5] Input/output",
+        ),
         (RuntimeError("boom"), 4, "internal error, a defect of imgid-audit: RuntimeError: boom"),
         (MemoryError(), 4, "internal error, a defect of imgid-audit: MemoryError"),
         (AssertionError(), 4, "internal error, a defect of imgid-audit: AssertionError"),

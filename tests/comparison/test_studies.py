@@ -17,14 +17,15 @@ from imgid_audit.comparison.studies import (
     answer_of,
     enough,
     flattening,
-    levels_of,
     steps,
     study_estimates,
 )
+from imgid_audit.core.factor import Factor
 from imgid_audit.core.fit import Answer, Step
 from imgid_audit.core.policy import IntervalSpec
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.core.slices import TOTAL, Slice
+from imgid_audit.core.task import Task
 from imgid_audit.core.values import Interval, Undefined
 from tests.comparison.world import World, reordered
 
@@ -74,11 +75,19 @@ def test_without_an_interval_nothing_is_known() -> None:
     assert answer_of(None, 0.5) == "unknown"
 
 
-@pytest.mark.parametrize("slices", [1, 2, 5, 40])
-def test_levels_share_one_chance_of_error(slices: int) -> None:
-    total, other = levels_of(0.95, slices)
-    assert (1 - total) + (slices - 1) * (1 - other) == pytest.approx(0.05)
-    assert total == (0.95 if slices == 1 else 0.975)
+FAMILIES = (("overall",), ("group", "worst_group"), (CLASS, "worst_class"))
+
+
+@pytest.mark.parametrize("classes", [False, True])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_each_family_has_one_chance_of_error(groups: int, classes: bool) -> None:
+    """All rows; groups and their worst; classes and theirs: the chances of each sum to the study's."""
+    world = World(rows=600, groups=groups)
+    found = step(world.runs("a"), world.runs("b"), replace(SPEC, classes=classes))
+    for family, members in zip(FAMILIES, (1, groups + 1, 4 if classes else 1), strict=True):
+        levels = [each.interval.level for each in found if each.quantity in family and each.interval]
+        assert len(levels) == members
+        assert levels == pytest.approx([1 - 0.05 / members] * members)
 
 
 def test_values_are_differences_of_accuracy_and_recall() -> None:
@@ -95,7 +104,6 @@ def test_values_are_differences_of_accuracy_and_recall() -> None:
         assert one.slice == Slice((TRUE_CLASS,), (label,))
         assert one.value == pytest.approx(recall(after, code) - recall(before, code))
     assert found[0].slice == TOTAL, "all rows come first"
-    assert {each.interval.level for each in found[1:] if each.interval} == {levels_of(0.95, len(found))[1]}
     assert only(found, "worst_class").slice.attributes == (TRUE_CLASS,)
 
 
@@ -157,7 +165,7 @@ def test_a_group_without_rows_is_undefined_and_unknown() -> None:
     one = only(found, "group", "g9")
     assert isinstance(one.value, Undefined)
     assert (one.interval, one.answer) == (None, "unknown")
-    assert only(found, "group", "g0").interval.level == levels_of(0.95, 6)[1]  # type: ignore[union-attr]
+    assert only(found, "group", "g0").interval.level == pytest.approx(1 - 0.05 / 4)  # type: ignore[union-attr]
 
 
 def test_other_rows_are_refused() -> None:
@@ -168,19 +176,52 @@ def test_other_rows_are_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("images", [1, 4])
 def test_of_equal_ways_a_step_says_a_difference_no_more_often_than_its_level(images: int) -> None:
-    """Any slice of the step, at 95 %: 5 in 100 on average, 12 at most in 99.8 of 100 such tests."""
-    false = 0
+    """Any slice of a family, at 95 %: 5 in 100 on average, 12 at most in 99.8 of 100 such tests."""
+    false = np.zeros(len(FAMILIES))
     for draw in range(100):
         world = World(rows=480, images=images, seed=draw)
         before, after = (world.runs(name, noise=0.8, seeds=(0, 1, 2)) for name in ("a", "b"))
         found = step(before, after, replace(SPEC, classes=True))
-        false += any(each.answer in ("better", "worse") for each in found)
-    assert false <= 12
+        told = [each.quantity for each in found if each.answer in ("better", "worse")]
+        false += [any(quantity in family for quantity in told) for family in FAMILIES]
+    assert (false <= 12).all()
+
+
+@pytest.mark.slow
+def test_five_seeds_beside_ten_classes_tell_a_change_of_one_group() -> None:
+    """Networks whose group accuracies scatter by 1.4 points, and so changes by 2: a step of 6 points is told.
+
+    By the noncentral t distribution the chance is 93 % at the level of four slices that hold together; were all
+    fifteen to share half of the chance of error, 47 %.
+    """
+    told = 0
+    for draw in range(40):
+        rng = np.random.default_rng(draw)
+        before, after = (scattered(rng, name, gain) for name, gain in (("a", 0.0), ("b", 0.06)))
+        told += only(step(before, after, replace(SPEC, classes=True)), "group", "g1").answer == "better"
+    assert told >= 32
+
+
+def scattered(rng: np.random.Generator, name: str, gain: float) -> MethodRuns:
+    """Five networks, ten classes, 12,000 rows of three groups: 80 % right, of g1 `gain` more, each by its own chance."""
+    task = Task("multiclass", tuple("abcdefghij"))
+    rows = np.arange(12_000)
+    label, group = (rows % 10).astype(np.int32), (rows // 10 % 3).astype(np.int32)
+    factor = Factor("group", ("g0", "g1", "g2"), group)
+    networks = []
+    for _ in range(5):
+        chance = 0.8 + gain * (np.arange(3) == 1) + 0.02 / 2**0.5 * rng.normal(size=3)
+        # the same rows are hard for every network, so that rows add little to the scatter of seeds
+        right = (rows // 30 + 0.5) / (len(rows) / 30) < chance[group]
+        networks.append(
+            Decisions(task, label, np.where(right, label, (label + 1) % 10).astype(np.int32), None, None, (factor,))
+        )
+    return MethodRuns(name, tuple(range(5)), tuple(networks))
 
 
 @pytest.mark.slow
 def test_a_change_as_large_as_the_tolerance_is_seldom_called_none() -> None:
-    """One side of the interval: 1.25 in 100 for all rows."""
+    """One side of the interval: 2.5 in 100 for all rows, 8 at most in 99.9 of 100 such tests."""
     false = 0
     for draw in range(100):
         rng = np.random.default_rng(draw)
@@ -195,7 +236,7 @@ def test_a_change_as_large_as_the_tolerance_is_seldom_called_none() -> None:
 
         after = replace(before, name="b", decisions=tuple(spoiled(one) for one in before.decisions))
         false += only(step(before, after), "overall").answer == "same"
-    assert false <= 6
+    assert false <= 8
 
 
 def told(before: str, after: str, *answers: Answer) -> tuple[Step, ...]:

@@ -297,19 +297,21 @@ CASES |= {
     "train.ladder.architectures": trained({"train.ladder.architectures": ["shufflenet_v2_x0_5", "smallcnn"]}, LADDER),
     "train.ladder.seeds": trained({"train.ladder.seeds": 3}, LADDER),
     "train.ladder.across": trained({"train.ladder.across": ["sex"]}, LADDER),
-    "train.ladder.tolerance": trained({"train.ladder.tolerance": 0.999}, {**LADDER, "train.ladder.seeds": 5}),
+    "train.ladder.tolerance": trained(
+        {"train.ladder.tolerance": 0.999}, {**LADDER, "train.ladder.seeds": 5, "data.subject": None}
+    ),
     "train.data_ladder.fractions": trained({"train.data_ladder.fractions": [0.25, 1]}, SHARES),
     "train.data_ladder.by_group": trained({"train.data_ladder.by_group": True}, SHARES),
     "train.data_ladder.seeds": trained({"train.data_ladder.seeds": 3}, SHARES),
     "train.data_ladder.across": trained({"train.data_ladder.across": ["sex"]}, SHARES),
     "train.data_ladder.tolerance": trained(
-        {"train.data_ladder.tolerance": 0.999}, {**SHARES, "train.data_ladder.seeds": 5}
+        {"train.data_ladder.tolerance": 0.999}, {**SHARES, "train.data_ladder.seeds": 5, "data.subject": None}
     ),
     "train.augment_effect.each": trained({"train.augment_effect.each": True}, EFFECT),
     "train.augment_effect.seeds": trained({"train.augment_effect.seeds": 3}, EFFECT),
     "train.augment_effect.across": trained({"train.augment_effect.across": ["sex"]}, EFFECT),
     "train.augment_effect.tolerance": trained(
-        {"train.augment_effect.tolerance": 0.999}, {**EFFECT, "train.augment_effect.seeds": 5}
+        {"train.augment_effect.tolerance": 0.999}, {**EFFECT, "train.augment_effect.seeds": 5, "data.subject": None}
     ),
 }
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import optimize, stats
-from statsmodels.stats.proportion import confint_proportions_2indep
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from imgid_audit.core.factor import Factor
 from imgid_audit.core.policy import Forms, IntervalSpec
@@ -65,8 +65,13 @@ def test_intervals_are_those_of_statsmodels_and_of_the_score_test(
         assert (gap.interval.level, gap.train_subjects, gap.val_subjects) == (0.9, None, None)
         assert gap.interval.method.startswith("MOVER" if form == "newcombe" else "Miettinen-Nurminen")
         assert gap.interval.method.endswith("simultaneous over the groups") == bool(gap.slice.attributes)
-        assert gap.train_interval is not None
-        assert gap.train_interval.low < gap.train < gap.train_interval.high
+        for side, hits, of in ((gap.train_interval, a, n), (gap.val_interval, b, m)):
+            assert side is not None
+            exact = "beta" if gap.slice.attributes else "wilson"
+            expected = proportion_confint(hits, of, alpha=alpha, method=exact)
+            assert (side.low, side.high) == pytest.approx(expected, abs=1e-9)
+            assert side.level == 0.9
+            assert side.method.endswith("simultaneous over the groups") == bool(gap.slice.attributes)
         ends = (gap.interval.low, gap.interval.high)
         if form == "newcombe":
             expected = confint_proportions_2indep(a, n, b, m, method="newcomb", compare="diff", alpha=alpha)

@@ -331,3 +331,80 @@ def test_a_pruned_trial_leaves_nothing_on_disk(world: Path, tmp_path: Path) -> N
     assert any(trial.state == "pruned" for trial in found.trials)
     assert not list((tmp_path / "run" / "studies").rglob("*.resume.pt"))
     assert all("median" in trial.reason for trial in found.trials if trial.state == "pruned")
+
+
+def test_beside_privacy_a_command_hands_out_no_value_of_a_trial(world: Path, tmp_path: Path) -> None:
+    config = config_in(world, {"trials": 2}, {"epochs": 1}, privacy={"min_cell": 3})
+    found = pipeline.search(config, out=tmp_path / "run").search
+    assert found is not None
+    assert len(found.trials) == 2
+    assert found.chosen is not None
+    assert all(trial.value is None for trial in found.trials)
+
+
+def test_a_stop_between_two_trials_is_a_stop(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user asks while a trial is told: the search is not taken for finished with fewer trials."""
+    import signal
+
+    plain = trials.trained
+
+    def asked_to_stop(*args: Any, **named: Any) -> Any:
+        network = plain(*args, **named)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return network
+
+    monkeypatch.setattr(trials, "trained", asked_to_stop)
+    config = config_in(world)
+    with pytest.raises(StoppedError, match="search stopped after 1 of 5 trials"):
+        pipeline.search(config, out=tmp_path / "run")
+    assert not (tmp_path / "run" / "search" / "search.json").exists()
+    monkeypatch.setattr(trials, "trained", plain)
+    outcome = pipeline.search(config, out=tmp_path / "run")
+    assert outcome.search is not None
+    assert len(outcome.search.trials) == 5
+
+
+def test_what_would_fail_for_every_trial_is_an_error_and_tried_again(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imgid_audit.core.errors import Problem
+
+    plain = trials.trained
+    monkeypatch.setattr(trials, "trained", Counter(plain, 0, InputError(Problem("[train > init]", "no network"))))
+    with pytest.raises(InputError, match="no network"):
+        pipeline.run(config_in(world), out=tmp_path / "run")
+    monkeypatch.setattr(trials, "trained", plain)
+    assert len(searched(pipeline.run(config_in(world), out=tmp_path / "run")).finished) == 5
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ({"augment": {"hflip": [0, 0.5]}}, "with a dot"),
+        ({"lr": ["1e-4", "fast"]}, "number"),
+        ({"lr": 0.1}, "must be a list of values"),
+    ],
+)
+def test_a_space_that_is_written_otherwise_says_how(world: Path, space: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        config_in(world, {"space": space})
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers(world: Path) -> None:
+    (world / "text.yaml").write_text(
+        yaml.safe_dump(tiny_config(train={**TRAIN, "search": {"space": {"lr": ["LIST"]}}})).replace("LIST", "1e-4")
+    )
+    assert ia.load_config(world / "text.yaml").train.search.space["lr"] == (0.0001,)
+
+
+def test_default_weights_need_a_network_that_has_some(world: Path) -> None:
+    with pytest.raises(InputError, match="smallcnn is none"):
+        config_in(world, train={"init": "DEFAULT"})
+
+
+def test_a_starting_point_is_loaded_by_check(world: Path) -> None:
+    (world / "garbage.pth").write_bytes(b"no weights")
+    with pytest.raises(InputError, match="garbage"):
+        pipeline.check(config_in(world, train={"init": "garbage.pth"}))
+    with pytest.raises(InputError, match="is a folder"):
+        pipeline.check(config_in(world, train={"init": "images"}))

@@ -11,8 +11,10 @@ from imgid_audit.core.result import AuditResult, Privacy, Undefined
 from imgid_audit.core.slices import TOTAL
 from imgid_audit.export.csv_tables import tables
 from imgid_audit.export.html_page import render_html
-from imgid_audit.report import build, publishable
-from imgid_audit.report.published_fit import publishable_fit
+from imgid_audit.report import SECTIONS, build, publishable
+from imgid_audit.report.facts import Facts
+from imgid_audit.report.published_fit import publishable_fit, publishable_search
+from imgid_audit.report.trained.lines import search_lines
 from tests.report import factory
 from tests.report import fit_factory as made
 
@@ -115,6 +117,7 @@ def test_every_part_of_a_fit_is_known_to_be_public_or_stripped() -> None:
     assert {f.name for f in fields(Fit)} == {"curves", "gaps", "search", "studies", "hashes"}
     assert {f.name for f in fields(Curves)} == {
         *("train_loss", "val_loss", "lr", "best_epoch", "criterion", "ended", "slices"),
+        *("best_frozen", "best_averaged"),
     }
     assert {f.name for f in fields(GeneralisationGap)} == {
         *("slice", "value", "interval", "train", "val", "train_n", "val_n", "train_subjects", "val_subjects"),
@@ -125,6 +128,45 @@ def test_every_part_of_a_fit_is_known_to_be_public_or_stripped() -> None:
         *("sampler", "pruner", "objective", "better", "criterion", "space", "asked", "trials", "chosen", "ended"),
         *("minutes", "importance", "seeds", "val", "estimates", "changes", "level", "notes"),
     }
+
+
+TRAINED = {
+    "criterion": "accuracy of the worst group on val", "criterion_value": 0.46, "worst": "device = handheld",
+    "best_epoch": 10, "epochs": 10, "images_seen": 6400, "parameters": 94186, "ended": "all epochs", "later": 0.3,
+}  # fmt: skip
+
+
+def test_provenance_tells_neither_the_worst_group_nor_its_value() -> None:
+    result = made.trained()
+    result = replace(result, provenance={**result.provenance, "training": TRAINED})
+    shown = publishable(replace(result, privacy=Privacy(11)))
+    assert set(shown.provenance["training"]) == set(TRAINED) - {"criterion_value", "worst", "later"}
+    assert {key: shown.provenance[key] for key in shown.provenance if key != "training"} == {
+        key: result.provenance[key] for key in result.provenance if key != "training"
+    }
+    facts = SECTIONS["provenance"].build(Facts.of(shown, factory.EPOCH))
+    assert "0.46" not in str(facts)
+    assert "handheld" not in str([group for group in facts.groups if group.title == "Training"])  # type: ignore[attr-defined]
+    assert publishable(result).provenance["training"] == TRAINED, "without privacy all of it stays"
+
+
+def test_the_class_that_was_worst_on_test_is_not_published() -> None:
+    search = made.search()
+    (first,) = [c for c in search.changes if c.quantity == "worst_group"]
+    judged = replace(first, quantity="worst_class", metric="recall", class_name="7", slice=TOTAL)
+    objective = replace(search.objective, quantity="worst_class", metric="recall", across=())
+    found = publishable_search(replace(search, objective=objective, changes=(judged,)), Privacy(11))
+    assert [(change.class_name, change.verdict) for change in found.changes] == [(None, "helps")]
+    assert found.judged is found.changes[0]
+
+
+def test_a_terminal_has_no_value_of_a_search_beside_privacy() -> None:
+    search = made.search()
+    assert "84.2" in " ".join(search_lines(search))
+    told = " ".join(search_lines(publishable_search(search, Privacy(11))))
+    assert "best: trial 13" in told
+    assert "84.2" not in told
+    assert "84" not in told.replace(search.criterion, "")
 
 
 def test_nothing_is_hidden_without_privacy() -> None:

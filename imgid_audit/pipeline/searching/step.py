@@ -60,7 +60,9 @@ def settled(job: Job) -> Job:
         return job
     found = kept_search(job)
     if found is None:
-        message = "holds no finished search yet: `imgid-audit run` or `train` first"
+        damaged = "is damaged" if _path(job).is_file() and not _readable(_path(job)) else ""
+        what = f"holds a search of which {_path(job).name} {damaged}" if damaged else "holds no finished search yet"
+        message = f"{what}: `imgid-audit run` or `train` first"
         raise InputError(Problem(str(job.folder.path), message))
     return _with_choice(job, found)
 
@@ -86,6 +88,14 @@ def kept_search(job: Job) -> Search | None:
         return replace(plain, notes=(*plain.notes, STALE))
 
 
+def _readable(path: Path) -> bool:
+    try:
+        read_fit(path)
+    except InputError:
+        return False
+    return True
+
+
 def _read(job: Job) -> Fit | None:
     path = _path(job)
     if not path.is_file():
@@ -93,8 +103,9 @@ def _read(job: Job) -> Fit | None:
     try:
         found = read_fit(path)
     except InputError:
-        return None  # damaged: its trials are in the study still
-    return found if found.hashes.get("asked") == asked(job) else None
+        return None  # damaged: its trials are in the study still, and `run` writes it anew
+    whole = found.search is not None and found.search.ended != ""
+    return found if whole and found.hashes.get("asked") == asked(job) else None
 
 
 def fingerprint(job: Job) -> str:

@@ -71,18 +71,19 @@ def run_trials(of: Searched, fingerprint: str) -> Search:
     Raises `StoppedError` where the user asks to stop; the trial in hand is given back.
     """
     job = of.job
-    path = job.folder.search / "study.db"
+    path, trials = job.folder.search / "study.db", of.space.distinct(of.settings.trials)
     with open_study(path, fingerprint, of.space, of.settings, higher=of.objective.higher) as study:
         while True:
             ticket = study.ask(job.stop)
             if ticket is not None:
                 _try(of, ticket)
-            elif not study.waiting():
+            elif study.ended:
                 return _concluded(of, study)
             elif job.stop():
-                raise StoppedError("search stopped while other processes finish its trials: the same command continues")
+                done = len(study.trials())
+                raise StoppedError(f"search stopped after {done} of {trials} trials: the same command continues")
             else:
-                time.sleep(POLL)
+                time.sleep(POLL)  # trials are in other processes' hands
 
 
 def _try(of: Searched, ticket: Ticket) -> None:
@@ -90,7 +91,7 @@ def _try(of: Searched, ticket: Ticket) -> None:
     from imgid_audit.vision.errors import DivergedError
 
     job = of.job
-    job.progress.step(f"search, trial {ticket.number + 1} of {of.settings.trials}")
+    job.progress.step(f"search, trial {ticket.number + 1} of {of.space.distinct(of.settings.trials)}")
     model, train = of.space.applied(ticket.parameters)
     train = train.model_copy(update={"seed": of.seed})
     watch = _Watched(of, ticket)
@@ -99,10 +100,10 @@ def _try(of: Searched, ticket: Ticket) -> None:
     except PrunedError:
         forget(job, model, train, job.inputs.manifest)
         ticket.prune(watch.epochs, ticket.reason)
-    except (DivergedError, InputError) as error:
+    except DivergedError as error:
         ticket.fail(str(error), watch.epochs)
-    except StoppedError as error:
-        if job.stop():
+    except (InputError, StoppedError) as error:
+        if job.stop() or not _of_its_settings(ticket, error):
             ticket.release()
             raise
         ticket.fail(str(error), watch.epochs)
@@ -116,6 +117,15 @@ def _try(of: Searched, ticket: Ticket) -> None:
             ticket.fail(f"{of.objective.words}: {value.reason}", epochs)
         else:
             ticket.complete(value, epochs)
+
+
+def _of_its_settings(ticket: Ticket, error: Exception) -> bool:
+    """Whether a failure is the trial's own, and not one that passes or that every trial would have.
+
+    Memory that runs out is of the batch and the network; input is refused for an architecture alone. The settings as
+    given fail for reasons that the user must hear.
+    """
+    return ticket.number > 0 and (isinstance(error, StoppedError) or "architecture" in ticket.parameters)
 
 
 def valued(of: Searched, scores: Scores) -> float | Undefined:

@@ -78,19 +78,18 @@ def _optimism(facts: Facts, also: str = "") -> str:
     """
     settings = facts.result.settings
     train, point = settings.get("train") or {}, settings.get("operating_point") or {}
-    found = ["the epoch"]
+    worst = WORST.get(train.get("select") or "")
+    found = ["the epoch" if worst is None else f"the epoch (by the {worst})"]
     found += ["the threshold"] if point and point.get("threshold") is None else []
     found += ["the temperature"] if settings.get("calibration") else []
     picked = f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else found[0]
-    then = f", {also}" if also else ""
-    worst = WORST.get(train.get("select") or "")
-    if worst is None:
-        return f"Val rows picked {picked}, so accuracy on val at the kept epoch is a little too high{then}."
-    return (
-        f"Val rows picked {picked}, the epoch by the {worst}: accuracy on val is a little too high over all rows, and "
-        f"that of the {worst} can be several points too high{then} (simulated with 213 val rows: about 5 points, over "
-        "all rows 1)."
-    )
+    said = f"Val rows picked {picked}, so accuracy on val at the kept epoch is a little too high"
+    if worst is not None:
+        said += (
+            f", and that of the {worst} can be so by several points (simulated with 213 val rows: by about 5, over all "
+            "rows by 1)"
+        )
+    return f"{said}{f', {also}' if also else ''}."
 
 
 def _facts(facts: Facts, fit: Fit) -> tuple[Fact, ...]:

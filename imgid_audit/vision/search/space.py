@@ -46,6 +46,10 @@ DIGITS = 4
 """Significant digits of a drawn value: settings are read and copied by people, and are trained as they are printed."""
 
 
+MOST_WORDS = 12
+"""Choices that are told; the rest is counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Among:
     """One of a list of values, each different."""
@@ -54,7 +58,9 @@ class Among:
 
     @property
     def words(self) -> str:
-        return ", ".join(_word(choice) for choice in self.choices)
+        more = len(self.choices) - MOST_WORDS
+        told = ", ".join(_word(choice) for choice in self.choices[:MOST_WORDS])
+        return f"{told} and {more:,} more" if more > 0 else told
 
     @property
     def values(self) -> tuple[Any, ...]:
