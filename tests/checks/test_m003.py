@@ -82,7 +82,7 @@ def test_a_group_that_was_not_learnt_is_named(run, rows) -> None:
 
 @pytest.mark.parametrize("n", [20, 100])
 def test_of_thirty_groups_at_the_mark_hardly_one_is_called_low_by_chance(run, make, n: int) -> None:
-    """Two labels alike: `min_skill` .8 asks for 90 % right, which every group truly is. 2.5 in 100 may be called low."""
+    """Two labels alike: `min_skill` .8 asks for 90 % right, as every group truly is. 2.5 in 100 may be called low."""
     groups, draws, rng = 30, 200, np.random.default_rng(0)
     devices = [f"d{row // n}" for row in range(groups * n)]
     rows = make.manifest(["a", "b"] * (groups * n // 2), split=["train"] * (groups * n), device=devices)

@@ -19,8 +19,8 @@ from imgid_audit.config import load_config
 from imgid_audit.core.progress import SILENT
 
 COMMANDS = (
-    "demo", "init", "check", "run", "train", "search", "predict", "evaluate", "compare", "report", "gate", "history", "diff",
-    "list",
+    "demo", "init", "check", "run", "train", "search", "predict", "evaluate", "compare", "report", "gate", "history",
+    "diff", "list",
 )  # fmt: skip
 LATER = ("export", "verify")
 HEAVY = (

@@ -203,7 +203,7 @@ def test_five_seeds_beside_ten_classes_tell_a_change_of_one_group() -> None:
 
 
 def scattered(rng: np.random.Generator, name: str, gain: float) -> MethodRuns:
-    """Five networks, ten classes, 12,000 rows of three groups: 80 % right, of g1 `gain` more, each by its own chance."""
+    """Five networks, ten classes, 12,000 rows, three groups: 80 % right, of g1 `gain` more, and each its own chance."""
     task = Task("multiclass", tuple("abcdefghij"))
     rows = np.arange(12_000)
     label, group = (rows % 10).astype(np.int32), (rows // 10 % 3).astype(np.int32)

@@ -173,5 +173,5 @@ def _concluded(of: Searched, study: Study) -> Search:
         minutes=of.settings.minutes,
         importance=importance,
         level=of.job.config.intervals.level,
-        notes=(*([note] if note else []), *notes),
+        notes=(*([f"Which settings mattered is not told: {note}."] if note else []), *notes),
     )

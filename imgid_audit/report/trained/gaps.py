@@ -38,7 +38,7 @@ def table(gaps: Sequence[GeneralisationGap], caption: str = "") -> Table | None:
         rows,
         (*line, *methods.notes, *_of_sides(shown), *left_out),
         "Generalisation gap by group",
-        "forest",
+        "forest compared",
     )
 
 

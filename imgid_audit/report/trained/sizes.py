@@ -27,7 +27,8 @@ def ladder(study: Study) -> StudyPart:
     """The part of a ladder of architectures."""
     shown = ran(study)
     tables = (_rungs(study, shown), _between(study, "From one to the next"))
-    return made(study, (laddered.of_ladder(study),), _ladder_figure(study, shown), tables)
+    figure = _ladder_figure(study, shown) if len(shown) > 1 else None
+    return made(study, (laddered.of_ladder(study),), figure, tables)
 
 
 def _ladder_figure(study: Study, shown: Sequence[Variant]) -> Figure | None:
