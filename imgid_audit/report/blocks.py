@@ -63,7 +63,16 @@ class Table:
     notes: tuple[str, ...] = ()
     heading: str = ""
     kind: Literal[
-        "list", "forest", "heat", "gaps", "plain", "methods", "compared", "compared answer", "compared trials"
+        "list",
+        "forest",
+        "heat",
+        "gaps",
+        "plain",
+        "methods",
+        "compared",
+        "compared answer",
+        "compared trials",
+        "forest compared",
     ] = "list"
 
 

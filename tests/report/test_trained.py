@@ -142,7 +142,7 @@ def test_the_headline_is_the_verdict_on_test_and_nothing_more(search: Search, he
 
 def test_the_explanation_has_test_val_and_fresh_seeds_and_says_that_the_best_is_too_high() -> None:
     said = plain(searched(made.search()).explanation)
-    assert "Accuracy in the worst group of device, chosen less given: +5.2 points [1.1, 9.3] points (95 %)." in said
+    assert "Accuracy in the worst group of device, chosen less given: +5.2 [1.1, 9.3] points (95 %)." in said
     assert "trial 13 of 20 reached 84.2 %, the settings as given 78.2 %: 6.0 points better." in said
     assert "The best of 20 tries on the same val rows looks better than it is." in said
     assert "Trained anew with 3 seeds that the search did not use, it is 82.5 % on val, as given 78.2 %" in said
@@ -288,6 +288,7 @@ def test_where_more_weights_stop_paying_is_said_only_where_it_is_known() -> None
         assert ladder(None, answer).startswith("The data cannot tell which size is enough")
     lone = replace(made.ladder(), variants=made.ladder().variants[:1], steps=(), enough=None)
     assert study_part(lone).said == ("Fewer than two architectures could be trained, so that nothing can be compared.",)
+    assert study_part(lone).figure is None, "one point shows no course"
 
 
 def test_architectures_are_numbered_as_they_are_drawn_and_the_lost_say_why() -> None:

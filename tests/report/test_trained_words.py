@@ -66,7 +66,7 @@ def test_a_search_for_the_worst_class_is_judged_on_test() -> None:
     found = part(search)
     assert (found.headline, found.kind) == ("The chosen settings help on test", "good")
     assert plain(found.explanation).startswith(
-        "Recall of the worst class, chosen less given: +5.2 points [1.1, 9.3] points (95 %)."
+        "Recall of the worst class, chosen less given: +5.2 [1.1, 9.3] points (95 %)."
     )
     assert wording.glance(search).endswith("it helps")
     assert found.tested is not None

@@ -140,10 +140,13 @@ def _on_test(search: Search, change: MethodChange | None) -> str:
     if isinstance(change.value, Undefined):
         return words.ended(f"{what}, chosen less given: {numbers.undefined(change.value)}")
     unit = words.unit(change.metric)
-    bounds = "" if change.interval is None else f" {numbers.difference_interval(change.interval, unit)}"
+    value = numbers.signed_difference(change.value, unit)
+    if change.interval is not None:  # the unit stands behind the interval
+        bounds = numbers.difference_interval(change.interval, unit)
+        value = f"{value.removesuffix(f'{numbers.NBSP}points')} {bounds}"
     level = "" if change.interval is None else f" ({numbers.level(change.interval.level)})"
     none = " No evidence is not evidence of no difference." if compared.judged(change) == "no evidence" else ""
-    return f"{what}, chosen less given: {numbers.signed_difference(change.value, unit)}{bounds}{level}.{none}"
+    return f"{what}, chosen less given: {value}{level}.{none}"
 
 
 def _chosen(search: Search) -> str:
