@@ -256,9 +256,10 @@ SEARCH = {
         "trials": 3,
         "confirm": 2,
         "pruner": "none",
-        "space": {"lr": [0.0003, 0.001, 0.005, 0.02], "augment.hflip": [0, 0.5]},
+        "space": {"lr": [0.003, 0.005, 0.01, 0.02], "augment.hflip": [0, 0.5]},
     },
     "train.lr": 0.00001,
+    "train.epochs": 5,
 }
 LADDER = {"train.ladder": {"architectures": ["smallcnn", "shufflenet_v2_x0_5"], "seeds": 2}, "train.groups": ["device"]}
 SHARES = {"train.data_ladder": {"fractions": [0.5, 1], "seeds": 2}, "train.groups": ["device"]}
@@ -273,12 +274,12 @@ def searched(after: Settings, before: Settings | None = None) -> Case:
     return trained({f"train.search.{name}": value for name, value in after.items()}, {**SEARCH, **(before or {})})
 
 
-OBJECTIVE = {"train.search.objective": {"metric": "brier", "across": ["device"]}}
+OBJECTIVE = {"train.search.objective": {"metric": "brier", "across": ["device"]}, "policy.min_support": 1}
 CASES |= {
     "train.search.sampler": searched({"sampler": "grid"}),
     "train.search.trials": searched({"trials": 2}),
     "train.search.minutes": searched({"minutes": 1e-9}),
-    "train.search.pruner": searched({"pruner": "median"}, {"train.search.trials": 12, "train.epochs": 3}),
+    "train.search.pruner": searched({"pruner": "hyperband"}, {"train.search.trials": 9}),
     "train.search.seed": searched({"seed": 5}),
     "train.search.confirm": searched({"confirm": 3}),
     "train.search.space": searched({"space": {"weight_decay": [0.1, 1]}}),
@@ -294,7 +295,7 @@ CASES |= {
     ),
     "train.search.objective.of": searched({"objective.of": "gap"}, OBJECTIVE),
     "train.search.objective.ignore": searched({"objective.ignore": ["night"]}, OBJECTIVE),
-    "train.ladder.architectures": trained({"train.ladder.architectures": ["shufflenet_v2_x0_5", "smallcnn"]}, LADDER),
+    "train.ladder.architectures": trained({"train.ladder.architectures": ["smallcnn", "shufflenet_v2_x1_0"]}, LADDER),
     "train.ladder.seeds": trained({"train.ladder.seeds": 3}, LADDER),
     "train.ladder.across": trained({"train.ladder.across": ["sex"]}, LADDER),
     "train.ladder.tolerance": trained(

@@ -67,8 +67,11 @@ def test_a_second_run_in_the_folder_is_refused_while_the_first_works(world: Path
     deadline = time.monotonic() + 120
     while not shards(world / "busy") and first.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)  # it works as slowly as it takes
+    assert first.poll() is None
     second = start(world, "predict", "busy")
     _, messages = second.communicate(timeout=120)
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert str(first.pid) in messages
     assert first.wait(timeout=240) == 0
