@@ -95,8 +95,8 @@ class SearchSettings(Settings):
     objective: PrimarySettings | None = Field(
         None, description="what is to become best on val; default: the accuracy that `select` names"
     )
-    pruner: Literal["median", "hyperband", "none"] = Field(
-        "median", description="which trials are stopped early, for being worse than others were after as many epochs"
+    pruner: Literal["none", "median", "hyperband"] = Field(
+        "none", description="which trials are stopped early, for being worse than others were after as many epochs"
     )
     seed: int = Field(0, ge=0)
     confirm: int = Field(
