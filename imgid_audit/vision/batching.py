@@ -37,9 +37,7 @@ def first_batch_size(settings: PredictSettings, device: torch.device, size: int)
     return devices.auto_batch_size(device, size) if settings.batch_size == "auto" else settings.batch_size
 
 
-def within_memory(
-    work: Callable[[int], T], batch_size: int, device: torch.device, doing: str = ""
-) -> tuple[T, int]:
+def within_memory(work: Callable[[int], T], batch_size: int, device: torch.device, doing: str = "") -> tuple[T, int]:
     """`work(batch_size)` and the size that it was done with: halved for as long as memory runs out.
 
     Raises `StoppedError` where a single image does not fit; `doing` says what was done with it.

@@ -98,8 +98,8 @@ class TrainSettings(Settings):
     patience: int | None = Field(
         None,
         ge=1,
-        description="epochs without improvement before stopping (at the earliest that many after frozen epochs and after "
-        "an swa has begun); null: all epochs",
+        description="epochs without improvement before stopping, of those in which everything learns and averages "
+        "are taken; null: all epochs",
     )
     fine_tune: FineTuneSettings | None = Field(None, description="with `init`; absent: all layers alike from the start")
     average: AverageSettings | None = Field(None, description="absent: the weights as they are")

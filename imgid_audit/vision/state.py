@@ -64,7 +64,7 @@ def _fresh(
 
 
 _DENSE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-"""How torchvision's published DenseNets name their layers (``norm.1``), and the code since 2018 does not (``norm1``)."""
+"""How torchvision's published DenseNets name their layers (``norm.1``); its code says ``norm1``."""
 
 
 def _renamed(state: Mapping[str, torch.Tensor], expected: Mapping[str, Any]) -> dict[str, torch.Tensor]:
