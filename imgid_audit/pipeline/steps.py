@@ -34,6 +34,7 @@ from imgid_audit.pipeline.fitting import fit_of, keep_fit, name_of
 from imgid_audit.pipeline.inputs import Inputs, weights_path
 from imgid_audit.pipeline.job import Job
 from imgid_audit.pipeline.pictures import worst_images
+from imgid_audit.pipeline.studies import untold_studies
 from imgid_audit.pipeline.training import resampler, rooted
 from imgid_audit.report.facts import WorstImages
 
@@ -218,9 +219,19 @@ def evaluate_step(job: Job, predictions: Predictions, training: TrainingRecord |
     result, decisions = assess(job.config, job.inputs, predictions, training, job.place(), before, fit, trained_as)
     result = with_baseline(result, opened)
     hashes = {**result.provenance["hashes"], "cells": job.folder.write_decisions(decisions)}
-    result = replace(result, provenance={**result.provenance, "hashes": hashes}, fit=fit)
+    notes = (*result.notes, *_untold_notes(job))
+    result = replace(result, provenance={**result.provenance, "hashes": hashes}, fit=fit, notes=notes)
     keep_fit(job, fit, name_of(result))
     return result
+
+
+def _untold_notes(job: Job) -> tuple[str, ...]:
+    """That studies are asked for and not made: only `run` and `train` train their networks."""
+    untold = untold_studies(job)
+    if not untold:
+        return ()
+    names = ", ".join(f"train.{kind}" for kind in untold)
+    return (f"Asked for and not made yet: {names}. `imgid-audit run` trains the networks that it takes.",)
 
 
 def kept_decisions(folder: RunFolder, result: AuditResult) -> Decisions:

@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 import imgid_audit as ia
+from imgid_audit import pipeline
 from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.core.fit import Study
 from imgid_audit.core.manifest import SPLITS
@@ -332,3 +333,19 @@ def test_an_augmentation_that_harms_one_device_is_told_of_that_device_alone(tmp_
     assert answers["hflip alone", "day"] in ("same", "unknown")
     assert answers["rotation alone", "night"] in ("same", "unknown")
     assert json.loads((tmp_path / "run" / "studies" / "augment_effect.json").read_text())
+
+
+def test_a_study_that_is_asked_for_later_is_told_as_not_made_until_it_is(tmp_path: Path) -> None:
+    write_tiny(tmp_path, rows=60)
+    plain, asked = tiny_config(), tiny_config()
+    asked["train"] = {**asked["train"], "ladder": {"architectures": ["smallcnn", "shufflenet_v2_x0_5"], "seeds": 2}}
+    pipeline.run(ia.load_config(plain, folder=tmp_path), out=tmp_path / "run")
+    config = ia.load_config(asked, folder=tmp_path)
+    evaluated = pipeline.evaluate(config, out=tmp_path / "run").result
+    assert evaluated is not None
+    assert any("train.ladder" in note for note in evaluated.notes)
+    whole = pipeline.run(config, out=tmp_path / "run").result
+    assert whole is not None
+    assert not any("train.ladder" in note for note in whole.notes)
+    assert whole.fit is not None
+    assert [study.kind for study in whole.fit.studies] == ["ladder"]
