@@ -15,11 +15,11 @@ from imgid_audit.io.content import hash_file
 from imgid_audit.io.predictions import interpret, read_predictions
 from imgid_audit.io.settings import PredictionsSettings
 from imgid_audit.io.tables import frame_table
+from imgid_audit.pipeline.assessing import assess
 from imgid_audit.pipeline.baseline import earlier, open_baseline, with_baseline
 from imgid_audit.pipeline.deciding import require_few_unpredicted
 from imgid_audit.pipeline.inputs import Inputs
 from imgid_audit.pipeline.job import epoch
-from imgid_audit.pipeline.steps import assess
 from imgid_audit.pipeline.unmet import unmet
 
 if TYPE_CHECKING:
