@@ -112,7 +112,8 @@ def curves(draw: st.DrawFn) -> Curves:
         for _ in range(draw(st.integers(0, 2)))
     )
     losses = line(number), line(optional(number)), line(number)
-    return Curves(*losses, draw(st.integers(1, epochs)), draw(text), draw(text), slices)
+    ends = draw(st.integers(1, epochs)), draw(text), draw(text)
+    return Curves(*losses, *ends, slices, draw(st.booleans()), draw(optional(st.booleans())))
 
 
 counts = (count, count, optional(count), optional(count))
@@ -232,6 +233,16 @@ def test_what_is_no_fit_is_refused(content: bytes, said: str, tmp_path: Path) ->
         read_fit(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_fit(tmp_path / "absent.json")
+
+
+def test_what_the_first_files_did_not_say_is_unknown_and_what_is_no_answer_is_refused() -> None:
+    written = loaded(replace(made.fit(), curves=replace(made.fit().curves, best_frozen=True, best_averaged=False)))
+    assert (decode_fit(written).curves.best_frozen, decode_fit(written).curves.best_averaged) == (True, False)
+    for key in ("best_frozen", "best_averaged"):
+        with pytest.raises(TypeError, match="true, false or null was expected"):
+            decode_fit({**written, "curves": {**written["curves"], key: 1}})
+        del written["curves"][key]
+    assert (decode_fit(written).curves.best_frozen, decode_fit(written).curves.best_averaged) == (False, None)
 
 
 def test_no_number_that_is_none() -> None:

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from imgid_audit.config import load_config
 from imgid_audit.core.errors import InputError
@@ -49,6 +51,34 @@ def test_two_processes_make_one_audit(config: Path, tmp_path: Path) -> None:
     again = command("train", config, tmp_path / "run", together=True)  # nothing is left to do, and neither waits
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("weights.safetensors") == 1
+
+
+@pytest.mark.slow
+def test_all_processes_train_what_was_chosen(tmp_path: Path) -> None:
+    """The weights are those that one process makes of the chosen settings; a rate of its own would show in them.
+
+    Given is a rate that learns nothing, so that another is chosen; without batch norm, whose statistics are each
+    process's own.
+    """
+    write_tiny(tmp_path, rows=60)
+    model = {"architecture": "tests.vision.train_driver:without_norm", "input": {"size": 16}}
+    train = {"epochs": 4, "lr": 1e-7, "batch_size": 16, "device": "cpu"}
+    searched = {
+        **train,
+        "search": {"trials": 2, "confirm": 2, "sampler": "grid", "pruner": "none", "space": {"lr": [0.03]}},
+    }
+    for name, block in {"search": searched, "chosen": {**train, "lr": 0.03}, "given": train}.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(tiny_config(train=block, model=model)))
+        done = command("train", tmp_path / f"{name}.yaml", tmp_path / name, together=name == "search")
+        assert done.returncode == 0, done.stderr
+    chosen = json.loads((tmp_path / "search" / "search" / "search.json").read_text())["search"]
+    assert [trial["parameters"] for trial in chosen["trials"] if trial["number"] == chosen["chosen"]] == [{"lr": 0.03}]
+    found, one, given = (
+        load_file(tmp_path / name / "model" / "weights.safetensors") for name in ("search", "chosen", "given")
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(given["4.weight"], one["4.weight"], atol=1e-2)
 
 
 @pytest.mark.slow

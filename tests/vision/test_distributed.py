@@ -109,6 +109,21 @@ def test_batch_norm_and_a_swa_leave_one_network(world: Callable, tmp_path: Path)
     assert curves(tmp_path / "model")[-1]["val_accuracy"] > 0.8
 
 
+@pytest.mark.slow
+def test_a_stripe_of_one_image_is_learnt_from(world: Callable, tmp_path: Path) -> None:
+    """Stripes of two, of some of which one does not decode: without batch norm nothing that decodes is lost."""
+    made = world(64)
+    for row in (0, 1, 4, 5, 8):
+        (made.root / made.manifest.images[row]).write_bytes(b"no image")
+    one = processes(made.root, tmp_path / "one", 64, count=1, batch_size=4)
+    two = processes(made.root, tmp_path / "two", 64, batch_size=4)
+    assert (one.returncode, two.returncode) == (0, 0), two.stderr
+    seen = [json.loads((tmp_path / name / "training.json").read_text())["images_seen"] for name in ("one", "two")]
+    assert seen == [3 * 27, 3 * 27]
+    for name, value in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(tmp_path / "two")[name], value, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [2, 3, 7])
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 8, 13, 64])
 def test_stripes_are_the_batch(size: int, rows: int) -> None:
