@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.vision.averaging import is_averaged, plain_epochs
 from imgid_audit.vision.finetune import Phases, parameter_groups
 from imgid_audit.vision.models import build_model, heads_of
+from imgid_audit.vision.records import read_record
 from imgid_audit.vision.settings import AverageSettings, FineTuneSettings, InputSettings, ModelSettings, TrainSettings
+from imgid_audit.vision.slices import curves_of
 from imgid_audit.vision.starting import initial_model
 from imgid_audit.vision.train import train
 from imgid_audit.vision.weights import load_model, save_weights
@@ -60,6 +63,15 @@ def test_patience_waits_until_an_average_is_taken(world: Callable[..., World], t
     record = trained(world(40), tmp_path / "run", average=average, patience=1, lr=1e-12, epochs=8)
     assert len(record.epochs) >= 5
     assert record.best_averaged == (record.best_epoch > 4)
+    assert read_record(tmp_path / "run") == record
+
+
+@pytest.mark.parametrize(("frozen", "averaged"), [(True, None), (False, True), (True, False)])
+def test_curves_tell_of_which_phase_the_kept_weights_are(
+    world: Callable[..., World], tmp_path: Path, frozen: bool, averaged: bool | None
+) -> None:
+    record = replace(trained(world(40), tmp_path / "run", epochs=1), best_frozen=frozen, best_averaged=averaged)
+    assert (curves_of(record).best_frozen, curves_of(record).best_averaged) == (frozen, averaged)
 
 
 def test_no_average_is_taken_of_frozen_epochs(world: Callable[..., World], tmp_path: Path, start: str) -> None:
@@ -264,8 +276,6 @@ def test_one_image_alone_is_learnt_from_where_no_batch_norm_forbids_it(
 def test_a_plan_is_not_reused_for_other_groups_or_another_start(
     world: Callable[..., World], tmp_path: Path, start: str
 ) -> None:
-    from dataclasses import replace
-
     images = world(60)
     device = images.manifest.attributes[0]
     other = replace(images.manifest, attributes=(replace(device, codes=device.codes[::-1].copy()),))

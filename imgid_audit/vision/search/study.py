@@ -120,6 +120,10 @@ class Study:
         claim = self._storage.claim(record.position)
         if not claim.take():
             return None
+        record = self._records()[record.position]  # as it is now: whoever held it may have ended it meanwhile
+        if record.state != "running":
+            claim.drop()
+            return None
         self._claims.append(claim)
         return Ticket(self, record, claim)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.vision.search.driver import objective, opened, run, settings_of, trained
+from tests.vision.search.driver import EPOCHS, objective, opened, run, settings_of, trained
 
 DRIVER = Path(__file__).with_name("driver.py")
 
@@ -124,6 +124,27 @@ def test_a_released_trial_is_given_to_the_next_who_asks(tmp_path: Path) -> None:
         again = study.ask()
         assert again is not None
         assert (again.number, again.parameters) == (0, ticket.parameters)
+
+
+def test_a_trial_that_ends_while_another_asks_is_not_given_out_again(tmp_path: Path) -> None:
+    """It is running when the other reads the file, and over when its lock can be had."""
+    settings = settings_of("random", "none", 2)
+    with opened(tmp_path / "study.db", settings) as mine, opened(tmp_path / "study.db", settings) as other:
+        ticket = mine.ask()
+        read = other._storage.claim
+
+        def ends_meanwhile(position: int) -> Any:
+            if position == 0 and other.trials() == ():
+                ticket.complete(objective(ticket.parameters), EPOCHS)
+            return read(position)
+
+        other._storage.claim = ends_meanwhile
+        asked = other.ask()
+        assert (asked.number, mine.trials()[0].state) == (1, "complete")
+        asked.complete(0.0, EPOCHS)
+        assert other.ask() is None
+        assert other.waiting() == 0
+        assert mine.ended == "all trials"
 
 
 def test_whoever_asks_to_stop_gets_nothing(tmp_path: Path) -> None:
