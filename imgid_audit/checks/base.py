@@ -26,7 +26,7 @@ class CheckContext:
 
     `image_sha256` (n,) aligns with the manifest: hex digests, None where a file was not read.
     `min_support` is the policy's. `fit` is how the audited network was trained here, `settings` the config that
-    it was trained with, as plain values.
+    it was trained with, as plain values, and `given` the config as it was written: a search may have chosen others.
     """
 
     task: Task
@@ -38,11 +38,12 @@ class CheckContext:
     min_support: int = 10
     fit: Fit | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a check says: one of the four statuses, why in a sentence, and the numbers behind it."""
+    """What a check says: one of the five statuses, why in a sentence, and the numbers behind it."""
 
     status: FindingStatus
     reason: str
@@ -80,6 +81,11 @@ class Check:
 def passed(reason: str, **evidence: Any) -> Outcome:
     """The check ran and found nothing."""
     return Outcome("passed", reason, evidence)
+
+
+def inconclusive(reason: str, **evidence: Any) -> Outcome:
+    """The check ran, found nothing, and the data cannot tell that there is nothing."""
+    return Outcome("inconclusive", reason, evidence)
 
 
 def found(reason: str, **evidence: Any) -> Outcome:

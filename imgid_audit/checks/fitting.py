@@ -73,20 +73,29 @@ def label_counts(manifest: Manifest, where: Slice) -> np.ndarray[tuple[int], np.
     return tally(manifest.label.codes[rows], len(manifest.label.levels), manifest.counted(rows))
 
 
-def setting(context: CheckContext, trail: str, default: Any = None) -> Any:
-    """A setting of the config by its dotted trail; `default` where it is not given."""
-    place: Any = context.settings
+def setting(context: CheckContext, trail: str, default: Any = None, *, given: bool = False) -> Any:
+    """A setting that the network was trained with, by its dotted trail; `default` where it has none.
+
+    `given`: as the config was written.
+    """
+    place: Any = context.given if given else context.settings
     for key in trail.split("."):
         place = place.get(key) if isinstance(place, Mapping) else None
     return default if place is None else place
 
 
 def named(context: CheckContext, trail: str) -> str:
-    """``train.lr (0.001)``; the name alone where the config's value is not known."""
+    """``train.lr (0.001)``; the name alone where its value is not known. One that a search chose is told as that."""
     value = setting(context, trail)
     if value is None:
         return trail
-    return f"{trail} ({value:g})" if isinstance(value, float | int) else f"{trail} ({value})"
+    text = f"{value:g}" if isinstance(value, float | int) else str(value)
+    return f"{trail} ({text}{', as the search chose' if searched(context, trail) else ''})"
+
+
+def searched(context: CheckContext, trail: str) -> bool:
+    """Whether the network was trained with another value than the config was written with."""
+    return bool(context.given) and setting(context, trail) != setting(context, trail, given=True)
 
 
 def augments(context: CheckContext) -> bool:

@@ -13,13 +13,14 @@ from imgid_audit.checks.base import (
     CheckContext,
     Outcome,
     found,
+    inconclusive,
     listed,
     not_applicable,
     passed,
     percent,
     skipped,
 )
-from imgid_audit.checks.fitting import NOT_TRAINED, augments, named, number, points, shown, told, whole
+from imgid_audit.checks.fitting import NOT_TRAINED, augments, named, number, points, searched, shown, told, whole
 from imgid_audit.core.fit import Curves, GeneralisationGap
 from imgid_audit.core.result import Undefined
 from imgid_audit.io.settings import Settings
@@ -56,7 +57,8 @@ class Rise:
 def run(context: CheckContext, params: Params) -> Outcome:
     """A finding where a gap's interval lies above `max_gap`, or validation loss rose while training loss fell.
 
-    Of all rows, or of a group: the groups' intervals hold together, so that one in many is no chance find.
+    Of all rows, or of a group: the groups' intervals hold together, so that one in many is no chance find. It passes
+    where every interval lies within `max_gap`; where one does not, the data cannot tell.
     """
     if context.fit is None or context.fit.curves is None:
         return NOT_TRAINED
@@ -76,7 +78,9 @@ def run(context: CheckContext, params: Params) -> Outcome:
         said.append("the network remembers its training rows")
     if above or rise is not None:
         return found(f"{'; '.join(filter(None, said))}. To change: {_changes(context, rise)}", **evidence)
-    return passed(f"{'; '.join(filter(None, said))}; {_verdict(total, params.max_gap)}", **evidence)
+    unsure = [gap for gap in gaps if _open(gap, params.max_gap)]
+    said.append(_verdict(unsure, params.max_gap, groups=len(gaps) > 1))
+    return (inconclusive if unsure else passed)("; ".join(filter(None, said)), **evidence)
 
 
 def risen(curves: Curves, most: float) -> Rise | None:
@@ -125,11 +129,26 @@ def _of_loss(rise: Rise, curves: Curves) -> str:
     )
 
 
-def _verdict(total: GeneralisationGap, most: float) -> str:
-    assert total.interval is not None
-    if total.interval.high <= most:
-        return f"the gap is at most {points(most)} points"
-    return f"whether the gap is above {points(most)} points, the data cannot tell: more val rows would"
+def _open(gap: GeneralisationGap, most: float) -> bool:
+    """Whether a gap that is not shown to be above `most` is not shown to be within either: val may have no rows."""
+    if gap.interval is None:
+        return isinstance(gap.train, float)
+    return gap.interval.high > most
+
+
+def _verdict(unsure: list[GeneralisationGap], most: float, *, groups: bool) -> str:
+    """Of nothing found: that every gap is within `most`, or of whom the data cannot tell."""
+    bound = f"{points(most)} points"
+    if not unsure:
+        return f"the gap is at most {bound}{', of all rows and of every group' * groups}"
+    whom = [_whom(gap) for gap in unsure]
+    about = f" ({listed(whom, 3)})" if groups else ""
+    return f"the data cannot tell whether the gap is above {bound}{about}: more val rows would"
+
+
+def _whom(gap: GeneralisationGap) -> str:
+    rows = "" if gap.val_n else ", no val rows"
+    return f"{gap.slice}{rows}" if gap.slice.attributes else "all rows"
 
 
 def _changes(context: CheckContext, rise: Rise | None) -> str:
@@ -138,7 +157,8 @@ def _changes(context: CheckContext, rise: Rise | None) -> str:
     if rise is not None:
         ways.append(f"fewer epochs or train.patience (validation loss was least after epoch {rise.least})")
     ways.append(f"more of {named(context, 'train.weight_decay')} or {named(context, 'model.dropout')}")
-    ways.append("stronger train.augment" if augments(context) else "train.augment (nothing is on)")
+    off = f"nothing is on{', as the search chose' if searched(context, 'train.augment') else ''}"
+    ways.append("stronger train.augment" if augments(context) else f"train.augment ({off})")
     ways.append(f"a smaller network than {named(context, 'model.architecture')}, or a pretrained one first frozen")
     return "; ".join([*ways, "more training images, of the groups with the largest gap first"])
 

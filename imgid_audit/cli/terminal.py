@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -95,19 +96,28 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
     if outcome.result is not None:
         for line in verdict_lines(outcome.result):
             typer.echo(line)
-    for line in (*searched_lines(outcome), *compared_lines(outcome)):
+    for line in (*trained_lines(outcome), *searched_lines(outcome), *compared_lines(outcome)):
         typer.echo(line)
     for path in outcome.files:
         typer.echo(str(path))
 
 
+def trained_lines(outcome: Outcome) -> list[str]:
+    """What search, checks and studies say of the training; nothing where none was audited."""
+    if outcome.result is None or outcome.result.fit is None:
+        return []
+    from imgid_audit.report.trained.lines import training_lines
+
+    return training_lines(outcome.result)
+
+
 def searched_lines(outcome: Outcome) -> list[str]:
-    """How far a search is, and its best trial; nothing where there was none."""
+    """How far a search is, its best trial, and what to do next; nothing where there was none."""
     if outcome.search is None:
         return []
     from imgid_audit.report.trained.lines import search_lines
 
-    return search_lines(outcome.search)
+    return [*search_lines(outcome.search), f"now: imgid-audit run CONFIG --out {shlex.quote(str(outcome.folder))}"]
 
 
 def compared_lines(outcome: Outcome) -> list[str]:
@@ -210,4 +220,12 @@ def _searched(found: Search) -> dict[str, Any]:
     states = Counter(trial.state for trial in found.trials)
     told = {state: states[state] for state in ("complete", "pruned", "failed")}
     chosen = None if best is None else {"number": best.number, "value": best.value, "parameters": dict(best.parameters)}
-    return {"asked": found.asked, **told, "ended": found.ended, "criterion": found.criterion, "best": chosen}
+    given = next((trial.value for trial in found.trials if trial.number == 0 and trial.state == "complete"), None)
+    return {
+        "asked": found.asked,
+        **told,
+        "ended": found.ended,
+        "criterion": found.criterion,
+        "given": given,
+        "best": chosen,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,6 +44,7 @@ class Levels:
     """A metric on levels (levels,), with limits for the sampling of test rows.
 
     - `slices`, `class_names`: what each level is; `flip` (levels,): what one row that flips changes
+    - `scarce`: the class that `support` counts the rows of, the rarest one of a mean; None where it counts all rows
     - `shares(a)`: of level a; `halved(halves)` (halvings, 2, levels): values in the halves of the rows
     """
 
@@ -59,6 +60,7 @@ class Levels:
     support: Counts
     subjects: Counts | None
     flip: Floats
+    scarce: tuple[str | None, ...]
     shares: Callable[[int], Shares]
     halved: Callable[[Halves], Floats]
 
@@ -106,7 +108,7 @@ class Network:
         return Levels(
             metric.name, part.slices, (class_name,) * len(part.slices), one.value, low, high,
             one.band.methods(self.intervals.level), one.undefined, one.n, one.support, one.subjects,
-            _flip(metric, class_name, sample, one.support), rows.level,
+            _flip(metric, class_name, sample, one.support), _scarce(found, class_name, part), rows.level,
             lambda halves: self._halved(metric, class_name, part, halves),
         )  # fmt: skip
 
@@ -137,7 +139,7 @@ class Network:
         return Levels(
             RECALL.name, (TOTAL,) * len(labels), labels, band.value[0], low[0], high[0],
             unnamed, reasons, np.full(len(labels), len(decisions)), support,
-            None if subjects is None else subjects[0], _inverse(support),
+            None if subjects is None else subjects[0], _inverse(support), (None,) * len(labels),
             lambda k: _Rows(RECALL, labels[k], sample).level(0),
             lambda halves: self._halved_recalls(part, halves),
         )  # fmt: skip
@@ -184,6 +186,15 @@ def _flip(metric: Metric, class_name: str | None, sample: Sample, support: Count
     """What one row that flips changes: one over the rows that count, of the rarest class in a mean over classes."""
     mean = (metric.per_class and class_name is None) or metric.name == "balanced_accuracy"
     return _inverse(support) / (len(sample.task.labels) if mean else 1)
+
+
+def _scarce(found: Mapping[str | None, Measured], class_name: str | None, part: Breakdown) -> tuple[str | None, ...]:
+    """The named class on every slice; of a mean over classes the one with the least support there."""
+    classes = [name for name in found if name is not None]
+    if class_name is not None or not classes:
+        return (class_name,) * len(part.slices)
+    least = np.argmin([found[name].support for name in classes], axis=0)
+    return tuple(classes[k] for k in least)
 
 
 def _inverse(support: Counts) -> Floats:

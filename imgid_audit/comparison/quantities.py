@@ -87,7 +87,9 @@ def _kept(
         elif undefined is not None:
             left_out[name] = undefined.reason
         elif support < least:
-            left_out[name] = f"{support} rows that count, fewer than {least}"
+            of = levels[0].scarce[a]
+            whose = "" if of is None else f" for class {of!r}"
+            left_out[name] = f"{support} rows that count{whose}, fewer than policy.min_support ({least})"
         kept[a] = name not in left_out
     return kept
 

@@ -128,8 +128,11 @@ def single(quantity: Quantity, levels: Sequence[Levels], a: int) -> Series:
 
 
 def worst(quantity: Quantity, levels: Sequence[Levels], used: Bools, better: Better, halves: Halves) -> Series:
-    """The worst used level of each network, in the metric's own direction; the first of equal ones."""
-    lacking = _lacking(quantity, levels, used, 1)
+    """The worst used level of each network, in the metric's own direction; the first of equal ones.
+
+    Of fewer than two used levels there is no worst: it would be that level's own value under another name.
+    """
+    lacking = _lacking(quantity, levels, used)
     if better is None:
         metric = levels[0].metric
         lacking = [Undefined("not_applicable", f"{metric} is neither better high nor low")] * len(levels)
@@ -140,7 +143,7 @@ def worst(quantity: Quantity, levels: Sequence[Levels], used: Bools, better: Bet
 
 def gap(levels: Sequence[Levels], used: Bools, halves: Halves) -> Series:
     """Largest less smallest over the used levels of each network."""
-    lacking = _lacking("gap", levels, used, 2)
+    lacking = _lacking("gap", levels, used)
     terms = [((1.0, _extreme(each.value, used, -1)), (-1.0, _extreme(each.value, used, 1))) for each in levels]
     return _series("gap", levels, terms, lacking, [None], Pick(((1.0, -1), (-1.0, 1)), used, halves))
 
@@ -156,11 +159,10 @@ def _extreme(value: Floats, used: Bools, sign: int) -> int:
     return int(np.argmin(np.where(used & np.isfinite(value), sign * value, np.inf)))
 
 
-def _lacking(quantity: Quantity, levels: Sequence[Levels], used: Bools, least: int) -> list[Undefined | None]:
-    if int(used.sum()) < least:
-        one, many = ("class", "classes") if quantity == "worst_class" else ("group", "groups")
-        why = f"no {one} has enough rows" if least == 1 else f"fewer than {least} {many} with enough rows"
-        return [Undefined("not_applicable", why)] * len(levels)
+def _lacking(quantity: Quantity, levels: Sequence[Levels], used: Bools) -> list[Undefined | None]:
+    if int(used.sum()) < 2:
+        many = "classes" if quantity == "worst_class" else "groups"
+        return [Undefined("not_applicable", f"fewer than two {many} with enough rows")] * len(levels)
     found: list[Undefined | None] = []
     for each in levels:
         reasons = ((a, each.undefined[a]) for a in np.flatnonzero(used))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from imgid_audit.comparison.compare import compare_methods
+from imgid_audit.comparison.compare import compare_methods, primary_left_out
 from imgid_audit.comparison.runs import ComparisonSpec, MethodRuns
 from imgid_audit.core.comparison import MethodChange, MethodEstimate, Primary
 from imgid_audit.core.factor import Factor
@@ -66,6 +66,17 @@ def study_estimates(variants: Sequence[MethodRuns], spec: StudySpec) -> tuple[Me
     return tuple(one for one in found.estimates if (one.quantity, one.metric) in SHOWN and not one.recalibrated)
 
 
+def left_out(decisions: Decisions, spec: StudySpec) -> dict[str, dict[str, str]]:
+    """Groups that stay out of the worst group, and classes out of the worst class, with the reason; by quantity.
+
+    Of the rows that judge, which are the same for all networks.
+    """
+    asked = _asked(spec, spec.across, spec.intervals.level)
+    classes = replace(asked, primary=Primary("recall", None, (), "worst_class"))
+    groups = dict(primary_left_out(decisions, asked)) if spec.across else {}
+    return {"worst_group": groups, "worst_class": dict(primary_left_out(decisions, classes))}
+
+
 def steps(before: MethodRuns, after: Sequence[MethodRuns], spec: StudySpec) -> tuple[tuple[Step, ...], ...]:
     """The steps from one variant to each of `after`, paired by seed and row: all rows first, then the other slices.
 
@@ -96,7 +107,10 @@ def _levels(plain: Sequence[Mapping[Key, MethodChange]], level: float) -> dict[s
 
 
 def answer_of(interval: Interval | None, tolerance: float) -> Answer:
-    """`same` where the interval is inside the tolerance, else `better` or `worse` where 0 is outside it."""
+    """`same` where the interval is inside the tolerance, else `better` or `worse` where 0 is outside it.
+
+    `same` comes first: a change that is shown, and shown to be within the tolerance, is one that does not matter.
+    """
     if interval is None:
         return "unknown"
     if -tolerance <= interval.low and interval.high <= tolerance:

@@ -15,7 +15,7 @@ from imgid_audit.config.messages import problems_of, value_at
 from imgid_audit.config.mitigation_checks import mitigation_complaints
 from imgid_audit.config.models import Config, PolicySettings, RuleSettings, TaskSettings
 from imgid_audit.config.rules import IndexedRule, rule_complaints
-from imgid_audit.config.training_checks import training_complaints
+from imgid_audit.config.training_checks import of_what_is_left, training_complaints, without_wrong
 from imgid_audit.core.errors import Problem, raise_all
 from imgid_audit.core.policy import Policy
 from imgid_audit.core.task import Task
@@ -96,9 +96,15 @@ def _validate(model: type[Model], document: Document, at: Trail = ()) -> tuple[M
 
 def _cross_problems(document: Document) -> list[Problem]:
     """What is wrong between the blocks, read from those that are right by themselves."""
-    draft = Draft(given=frozenset(document.root), blocks=_sound_blocks(document.root))
+    blocks = _sound_blocks(document.root)
+    cut: tuple[Trail, ...] = ()
+    if "train" not in blocks:
+        train, cut = without_wrong(document.root["train"])
+        blocks |= {} if train is None else {"train": train}
+    draft = Draft(given=frozenset(document.root), blocks=blocks)
     mitigations = mitigation_complaints(document.root.get("mitigations"), draft)
-    found = (*cross_complaints(draft), *training_complaints(draft), *mitigations)
+    training = (one for one in training_complaints(draft) if of_what_is_left(one, cut))
+    found = (*cross_complaints(draft), *training, *mitigations)
     problems = [document.problem(trail, message) for trail, message in found]
     written = value_at(document.root, ("data", "attributes"))
     data = draft.data()

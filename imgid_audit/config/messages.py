@@ -53,6 +53,8 @@ def complaints(error: ValidationError, model: type[BaseModel], raw: Any) -> Iter
     grouped: dict[Trail, list[Any]] = {}
     members: dict[Trail, list[Any]] = {}
     for item in error.errors(include_url=False):
+        if _falsely_short(item):
+            continue
         trail, member_at = _true_trail(item["loc"], raw, item["type"])
         if item["type"] == "problem_at":
             trail = (*trail, *item["ctx"]["trail"])
@@ -66,6 +68,12 @@ def complaints(error: ValidationError, model: type[BaseModel], raw: Any) -> Iter
             grouped.setdefault(trail, []).append(item)
     for trail, items in grouped.items():
         yield trail, _message(items, model, trail)
+
+
+def _falsely_short(item: Any) -> bool:
+    """pydantic counts the entries that are right; where those given are enough, each wrong one has its own error."""
+    given = item["input"]
+    return item["type"] == "too_short" and isinstance(given, list | tuple) and len(given) >= item["ctx"]["min_length"]
 
 
 def _true_trail(loc: Trail, raw: Any, kind: str) -> tuple[Trail, Trail | None]:

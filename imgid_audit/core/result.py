@@ -22,7 +22,7 @@ from imgid_audit.core.values import UndefinedKind as UndefinedKind
 GapKind = Literal["difference", "ratio"]
 Against = Literal["best", "overall", "reference"]
 VerdictStatus = Literal["pass", "fail", "inconclusive", "not_evaluated"]
-FindingStatus = Literal["finding", "passed", "not_applicable", "skipped"]
+FindingStatus = Literal["finding", "inconclusive", "passed", "not_applicable", "skipped"]
 Severity = Literal["info", "low", "medium", "high"]
 
 
@@ -144,7 +144,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Outcome of one registered check; a check that did not run is listed with why."""
+    """Outcome of one registered check; one that did not run is listed with why.
+
+    ``inconclusive``: it ran and found nothing, and the data cannot tell whether there is nothing. It changes no
+    verdict and no exit code.
+    """
 
     code: str
     title: str

@@ -239,10 +239,13 @@ def _waiver(w: WaiverState | None) -> dict[str, Any] | None:
 
 
 def _finding(f: Finding) -> dict[str, Any]:
+    """Readers know four statuses: of those, a check that cannot tell is nearest to one that was skipped."""
+    inconclusive = f.status == "inconclusive"
     return {
         "code": f.code,
         "title": f.title,
-        "status": f.status,
+        "status": "skipped" if inconclusive else f.status,
+        "inconclusive": inconclusive,
         "severity": f.severity,
         "reason": f.reason,
         "evidence": plain(f.evidence),

@@ -83,13 +83,20 @@ def decode(found: Mapping[str, Any]) -> AuditResult:
         name=found["name"],
         data=DataAccount(**found["data"]),
         evaluation=evaluation,
-        findings=tuple(Finding(**f) for f in found["findings"]),
+        findings=tuple(_finding(f) for f in found["findings"]),
         notes=tuple(found["notes"]),
         settings=found["settings"],
         provenance=found["provenance"],
         run=found["run"],
         privacy=_privacy(found.get("privacy")),
     )
+
+
+def _finding(found: Mapping[str, Any]) -> Finding:
+    given = dict(found)
+    if given.pop("inconclusive", False):
+        given["status"] = "inconclusive"
+    return Finding(**given)
 
 
 def _recalibration(found: Mapping[str, Any] | None) -> Recalibration | None:

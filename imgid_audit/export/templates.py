@@ -24,7 +24,10 @@ LONGEST_WORD = 20
 """Letters of a word that is never broken in a table on paper."""
 
 PIECE = 10
-"""Letters between the places where a longer word may break."""
+"""Letters between the places where a part of a longer word may break that is itself too long."""
+
+PARTS = re.compile(r"(?<=[.,;:/_=+-])(?=[^.,;:/_=+-])")
+"""Where a longer word breaks first: behind what joins its parts, as in ``fine_tune.backbone_lr``."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -59,11 +62,20 @@ def visible(value: object) -> object:
 
 
 def breakable(text: str) -> Markup:
-    """Text for paper, escaped: words too long for a column may break every few letters, all others nowhere."""
+    """Text for paper, escaped: words too long for a column may break between their parts, all others nowhere.
+
+    A part that is too long by itself, as a hash, breaks every few letters.
+    """
     from markupsafe import Markup, escape
 
     def broken(word: str) -> Markup:
-        pieces = [word[i : i + PIECE] for i in range(0, len(word), PIECE)] if len(word) > LONGEST_WORD else [word]
+        parts = PARTS.split(word) if len(word) > LONGEST_WORD else [word]
+        pieces = [
+            part[i : i + size]
+            for part in parts
+            for size in (PIECE if len(part) > LONGEST_WORD else len(part) or 1,)
+            for i in range(0, max(len(part), 1), size)
+        ]
         return Markup("<wbr>").join(escape(visible(piece)) for piece in pieces)
 
     return Markup("").join(broken(word) for word in re.split(r"(\s+)", text))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
+import socket
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+FORGOTTEN = 24 * 3600.0
+"""Seconds after which a temporary file of another machine, of whose processes nothing is known, is a leftover."""
 
 _SUFFIX = ".partial"
 _serial = itertools.count()
@@ -20,9 +27,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     is atomic only within one file system; its short name fits wherever `path` itself fits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".{os.getpid()}-{next(_serial)}{_SUFFIX}"
+    beside = temporary(path.parent, os.getpid())
     try:
-        with beside.open("xb") as file:
+        with beside.open("wb") as file:  # one of this name is of a dead process that had our number
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -32,6 +39,11 @@ def write_bytes(path: Path, data: bytes) -> None:
             beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def temporary(folder: Path, process: int) -> Path:
+    """Where that process of this machine writes a file of `folder` before it is whole."""
+    return folder / f".{_here()}-{process}-{next(_serial)}{_SUFFIX}"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,8 +66,13 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def _written_now(path: Path) -> bool:
-    """Whether another living process may be writing the temporary file: its name begins with that one's number."""
-    number = path.name[1:].partition("-")[0]
+    """Whether another living process may be writing the temporary file: its name tells whose it is."""
+    here, _, number = path.name[1:].rpartition("-")[0].rpartition("-")
+    if here != _here():
+        try:
+            return time.time() - path.stat().st_mtime < FORGOTTEN
+        except OSError:
+            return False
     if os.name == "nt" or not number.isdecimal() or int(number) in (0, os.getpid()):
         return False
     try:
@@ -65,6 +82,16 @@ def _written_now(path: Path) -> bool:
     except (OSError, OverflowError):
         return False
     return True
+
+
+@cache
+def _here() -> str:
+    """Names the machine, or the container on it, within which process numbers are unique."""
+    try:
+        numbers = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        numbers = ""
+    return hashlib.sha256(f"{socket.gethostname()} {numbers}".encode()).hexdigest()[:8]
 
 
 def sync_folder(folder: Path) -> None:

@@ -55,11 +55,15 @@ class RunLock:
                 told = _holder(file)
                 file.close()
                 raise (self._refused(told) if error.errno in _BUSY else self._unusable(error)) from error
+            self._file = file
             _held.add(real)
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(holder).encode())
-        self._file = file
+        try:
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(holder).encode())
+        except BaseException:  # a full disk, say: what is not held must not look as if it were
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import unicodedata
@@ -17,7 +18,7 @@ from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.predictions import Decisions
 from imgid_audit.io import atomic, kept_decisions, kept_manifest
 
-KEY = ".key"
+KEY, PARTS = ".key", ".key.json"
 
 _OURS = ("config.yaml", "provenance.json", "manifest.parquet", "model", "predictions", "cells.parquet", "audit.json")
 
@@ -59,8 +60,9 @@ class RunFolder:
         return cls(path)
 
     def forget_if_bare(self) -> None:
-        """Remove the key where the run left no model, predictions, cells or audit: nothing was run."""
-        made = (self.audit, self.cells, *self.model.glob("*"), *self.predictions.glob("*.parquet"))
+        """Remove the key where there is no model, search, prediction, cell or audit: nothing was run."""
+        found = (self.model.glob("*"), self.search.glob("*"), self.predictions.glob("*.parquet"))
+        made = (self.audit, self.cells, *itertools.chain(*found))
         if not any(path.exists() for path in made):
             self.manifest.unlink(missing_ok=True)
             for folder in (self.predictions, self.model):
@@ -68,7 +70,8 @@ class RunFolder:
                     for path in folder.iterdir():
                         path.unlink()
                     folder.rmdir()
-            (self.path / KEY).unlink(missing_ok=True)
+            for name in (PARTS, KEY):
+                (self.path / name).unlink(missing_ok=True)
 
     @classmethod
     def existing(cls, path: Path) -> RunFolder:

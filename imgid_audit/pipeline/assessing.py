@@ -71,6 +71,7 @@ def assess(
         min_support=config.policy.min_support,
         fit=fit,
         settings=config.plain() if trained_as is None else trained_as,
+        given=config.plain(),
     )
     result = AuditResult(
         name=config.name,

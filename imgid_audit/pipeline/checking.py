@@ -13,6 +13,7 @@ from imgid_audit.pipeline.baseline import open_baseline
 from imgid_audit.pipeline.checking_mitigations import comparison_lines
 from imgid_audit.pipeline.checking_search import search_lines
 from imgid_audit.pipeline.checking_studies import study_lines
+from imgid_audit.pipeline.checking_training import training_lines
 from imgid_audit.pipeline.deciding import require_few_unpredicted, unpredicted
 from imgid_audit.pipeline.inputs import Inputs, read_inputs, weights_path
 from imgid_audit.pipeline.job import epoch
@@ -48,7 +49,7 @@ def check(config: Config) -> CheckSummary:
 
         start = config.train.alone().model_copy(update={"init": str(config.path_of(str(config.train.init)))})
         starting_model(config.model, start, len(inputs.task.labels))
-    training = (*search_lines(config, inputs.task), *study_lines(config))
+    training = (*training_lines(config), *search_lines(config, inputs.task), *study_lines(config))
     asked = (*_decision_lines(config), *training, *_policy_lines(config), *comparison_lines(config))
     lines = (*_data_lines(config, inputs), *asked)
     return CheckSummary((*lines, f"report: {', '.join(config.report.formats)}", *inputs.notes))

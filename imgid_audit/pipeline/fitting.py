@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from imgid_audit.core.fit import Fit, GeneralisationGap
@@ -12,6 +12,7 @@ from imgid_audit.evaluation.generalisation import generalisation
 from imgid_audit.export.fit_json import encode_fit
 from imgid_audit.export.fit_reader import read_fit
 from imgid_audit.io import atomic
+from imgid_audit.io.kept_networks import network_key
 from imgid_audit.pipeline.deciding import decided
 from imgid_audit.pipeline.job import Job
 from imgid_audit.pipeline.searching import confirm_step, kept_search, searches
@@ -59,9 +60,10 @@ def kept_fit(job: Job, result: AuditResult) -> Fit | None:
 
 
 def name_of(result: AuditResult) -> str:
-    """Names an audit by its weights and its decisions."""
+    """Names an audit by its weights, its decisions, and the settings that both it and the fit were made with."""
     hashes = result.provenance.get("hashes", {})
-    return hashlib.sha256(f"{hashes.get('weights')} {hashes.get('cells')}".encode()).hexdigest()
+    settings = json.loads(json.dumps(result.settings, default=str))  # as they are when they are read again
+    return network_key({"weights": hashes.get("weights"), "cells": hashes.get("cells"), "settings": settings})
 
 
 def _gaps(job: Job, predictions: Predictions) -> tuple[GeneralisationGap, ...]:

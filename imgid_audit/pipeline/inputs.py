@@ -69,7 +69,7 @@ def _read_images(config: Config) -> Inputs:
     start = config.train.init
     if config.trains and start not in (None, "DEFAULT"):
         path = config.path_of(str(start))
-        _require_file(path, "[train > init]")
+        _require_file(path, "[train > init]", " (DEFAULT takes torchvision's or timm's own weights)")
         hashes["init"] = hash_file(path)
     return Inputs(task, read.manifest, None, read.notes, read.columns, hashes, per_image, read.root)
 
@@ -123,8 +123,8 @@ def _task(config: Config, manifest: Manifest) -> Task:
     return Task(kind, labels, positive if kind == "binary" else None)
 
 
-def _require_file(path: Path, where: str) -> None:
+def _require_file(path: Path, where: str, hint: str = "") -> None:
     if path.is_dir():
         raise InputError(Problem(where, f"is a folder, and a file is needed: {path}"))
     if not path.is_file():
-        raise InputError(Problem(where, f"no such file: {path}"))
+        raise InputError(Problem(where, f"no such file: {path}{hint}"))

@@ -8,20 +8,26 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from imgid_audit.config import Config
 from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.core.progress import Progress
 from imgid_audit.io.lock import RunLock
 from imgid_audit.io.run_folder import RunFolder, run_key, slug
+from imgid_audit.io.run_parts import note_parts, refuse_other
 from imgid_audit.pipeline.inputs import Inputs, read_inputs
 from imgid_audit.vision.distributed import announced
+from imgid_audit.vision.search.claims import alone as one_at_a_time
 
 SHORT_KEY = 12
+
+OPENING, PATIENCE = ".opening", 60.0
+"""The lock of whoever opens a run folder, which takes a moment, and the seconds that others wait for it."""
 
 STUDIES = ("ladder", "data_ladder", "augment_effect")
 """Parts of `train:` that train further networks beside the audited one."""
@@ -81,9 +87,12 @@ def open_job(
     began, now = time.monotonic(), datetime.now(UTC)
     progress.step("read")
     inputs = read_inputs(config)
-    key = job_key(config, inputs)
+    parts = job_parts(config, inputs)
+    key = run_key(parts)
     path = run_path(config, key, out)
+    refuse_other(path, key, parts)
     with _opened(path, key, alone=alone) as folder, stop_on_signals() as stop:
+        note_parts(path, parts)
         try:
             yield Job(config, inputs, folder, key, epoch(now), began, progress, stop, trust_model_code)
         except InputError:
@@ -94,19 +103,18 @@ def open_job(
 
 @contextmanager
 def _opened(path: Path, key: str, *, alone: bool) -> Iterator[RunFolder]:
-    """The run folder, held until the block ends; or, not `alone`, opened beside whoever holds it."""
-    if alone:
-        with RunLock(path):
-            yield RunFolder.open(path, key)
-        return
-    try:
-        with RunLock(path):
+    """The run folder, held until the block ends; or, not `alone`, opened beside whoever holds it.
+
+    While one process opens it the others wait: it has no key yet, and nobody is refused for that moment.
+    """
+    late = time.monotonic() + PATIENCE
+    with RunLock(path) if alone else nullcontext():
+        with one_at_a_time(path / OPENING, lambda: time.monotonic() > late) as entered:
+            if not entered:
+                message = "is being opened by another process that does not get on: wait for it, or end it"
+                raise InputError(Problem(str(path), message))
             folder = RunFolder.open(path, key)
-    except InputError:
-        folder = RunFolder(path)
-        if folder.key != key:  # it is in use for something else, or cannot be used at all
-            raise
-    yield folder
+        yield folder
 
 
 def run_path(config: Config, key: str, out: Path | None) -> Path:
@@ -115,7 +123,12 @@ def run_path(config: Config, key: str, out: Path | None) -> Path:
 
 
 def job_key(config: Config, inputs: Inputs) -> str:
-    """Names what a run predicts: settings of task, data, model, train and predict, and all contents.
+    """Names what a run predicts, by `job_parts`."""
+    return run_key(job_parts(config, inputs))
+
+
+def job_parts(config: Config, inputs: Inputs) -> dict[str, Any]:
+    """What a run predicts depends on: settings of task, data, model, train and predict, and all contents.
 
     Policy, metrics, intervals, checks and report are not part of it, nor an attribute's `reference`:
     changing them evaluates again in place. Nor are studies of training, which do not change the audited
@@ -130,7 +143,7 @@ def job_key(config: Config, inputs: Inputs) -> str:
         attribute.pop("reference", None)
     named = ("task", "data", "model", *(("train",) if config.trains else ()), "predict")
     settings = {name: plain[name] for name in named if name in plain}
-    return run_key({"settings": settings, "hashes": dict(inputs.hashes)})
+    return {"settings": settings, "hashes": dict(inputs.hashes)}
 
 
 def epoch(now: datetime) -> datetime:

@@ -16,12 +16,16 @@ from imgid_audit.core.task import Task
 from imgid_audit.core.values import Undefined
 from imgid_audit.evaluation import decide
 from imgid_audit.metrics import METRICS
+from imgid_audit.report.compared.wording import primary as in_words
 
 SELECTED = {
     "average": "accuracy",
     "worst_class": "recall of the worst class",
     "worst_group": "accuracy of the worst group",
 }
+
+SHOWN = 5
+"""Groups or classes that a refusal names before it counts the others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +38,22 @@ class Objective:
 
     def of(self, decisions: Decisions) -> float | Undefined:
         return primary_or_why(decisions, self.spec)
+
+    def why_not(self, decisions: Decisions) -> str:
+        """Why the quantity cannot be computed of these rows, whom it leaves out, and what to do; '' where it can."""
+        value = self.of(decisions)
+        if not isinstance(value, Undefined):
+            return ""
+        left = self.left_out(decisions)
+        parts = [f"{name} ({why})" for name, why in left.items()]
+        if len(parts) > SHOWN:
+            parts = [*parts[:SHOWN], f"{len(parts) - SHOWN} more"]
+        told = f". Left out: {'; '.join(parts)}" if parts else ""
+        ways = ["split otherwise"]
+        ways += ["leave out fewer levels"] if self.spec.primary.ignore else []
+        ways += ["set a lower policy.min_support"] if any("policy.min_support" in why for why in left.values()) else []
+        todo = ", ".join([*ways, "or search by another metric"])
+        return f"{self.words} cannot be computed: {value.reason}{told}. To go on, {todo}"
 
     def left_out(self, decisions: Decisions) -> Mapping[str, str]:
         """Groups or classes that the worst and the gap leave out for having too few rows, and why."""
@@ -57,19 +77,12 @@ def objective_of(config: Config, task: Task) -> Objective:
             class_name = task.positive
         worst = "gap" if asked.of == "gap" else "worst_group"
         primary = Primary(asked.metric, class_name, asked.across, worst if asked.across else "overall", asked.ignore)
-        words = _words(primary)
+        words = in_words(primary)
     spec = ComparisonSpec(
         primary, (primary.metric,), replace(config.interval_spec(), draws=0), config.policy.min_support
     )
     higher = primary.quantity != "gap" and METRICS[primary.metric].better != "lower"
     return Objective(spec, higher, f"{words} on val")
-
-
-def _words(primary: Primary) -> str:
-    of = f" of {primary.class_name}" if primary.class_name else ""
-    what = {"gap": "gap of ", "worst_group": "worst "}.get(primary.quantity, "")
-    across = f" across {' x '.join(primary.across)}" if primary.across else ""
-    return f"{what}{primary.metric}{of}{across}"
 
 
 def ideal_decisions(task: Task, manifest: Manifest, split: str) -> Decisions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,18 @@ def _done_or_begun(job: Job) -> TrainingRecord | None:
     """The finished training; None where it is to be made, of the settings that are noted then."""
     done = finished_training(job)
     if done is None and job.settled is not None:
+        if _of_other_settings(job):  # before the note: a kill in between must not pass that network off as this one
+            _forget_network(job.folder)
         atomic.write_json(job.folder.model / SETTLED, _settings_name(job))
     return done
+
+
+def _forget_network(folder: RunFolder) -> None:
+    """Remove the record of the folder's network, and what it predicted: another takes its place."""
+    from imgid_audit.vision.records import FILE
+
+    (folder.model / FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder.predictions, ignore_errors=True)
 
 
 def _settings_name(job: Job) -> str:

@@ -119,16 +119,16 @@ def _primary(config: Config, settings: MitigationsSettings, task: Task, manifest
 
 
 def _left_to_judge(settings: MitigationsSettings, manifest: Manifest) -> Iterator[Problem]:
-    """Too few groups among the test rows once levels are left out: a gap is between two, the worst is one of some."""
+    """Too few groups among the test rows once levels are left out: a gap is between two, the worst is one of two."""
     primary = settings.primary
     factors = [manifest.attribute(name) for name in primary.across]
     seen = np.unique(np.stack([factor.codes[manifest.rows("test")] for factor in factors]), axis=1).T
     groups = [tuple(factor.levels[code] for factor, code in zip(factors, codes, strict=True)) for codes in seen]
     kept = [" x ".join(group) for group in groups if not set(group) & set(primary.ignore)]
-    if len(kept) < (2 if primary.of == "gap" else 1):
+    if len(kept) < 2:
         where = f"of {' x '.join(primary.across)} in the test rows"
         left = f"leaves one group {where}, {kept[0]!r}" if kept else f"leaves no group {where}"
-        why = "a gap is between two" if primary.of == "gap" else "there would be no worst one"
+        why = "a gap is between two" if primary.of == "gap" else "the worst is one of two or more"
         yield Problem("[mitigations > primary > ignore]", f"{left}, and {why}: leave out fewer levels")
 
 

@@ -8,7 +8,6 @@ from imgid_audit.config import Config
 from imgid_audit.core.errors import Problem
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.task import Task
-from imgid_audit.core.values import Undefined
 from imgid_audit.pipeline.levels import unknown_among
 from imgid_audit.pipeline.objective import ideal_decisions, objective_of
 from imgid_audit.pipeline.unmet_studies import unusable_architectures
@@ -32,11 +31,9 @@ def unmet_search(config: Config, task: Task, manifest: Manifest) -> Iterator[Pro
         yield from found
         if found:
             return
-    objective = objective_of(config, task)
-    value = objective.of(ideal_decisions(task, manifest, "val"))
-    if isinstance(value, Undefined):
-        message = f"{objective.words} cannot be computed: {value.reason}; split otherwise, or search by another metric"
-        yield Problem(at, message)
+    why = objective_of(config, task).why_not(ideal_decisions(task, manifest, "val"))
+    if why:
+        yield Problem(at, why)
 
 
 def _objective(config: Config, task: Task, manifest: Manifest) -> Iterator[Problem]:

@@ -53,6 +53,7 @@ STATUS_KINDS: dict[str, StatusKind] = {
 
 FINDING_WORDS = {
     "finding": "Finding",
+    "inconclusive": "Cannot tell",
     "passed": "Passed",
     "not_applicable": "Not applicable",
     "skipped": "Not run",

@@ -18,7 +18,7 @@ from imgid_audit.core.manifest import Manifest
 from imgid_audit.io.atomic import write_bytes
 from imgid_audit.io.content import hash_file
 from imgid_audit.vision.criterion import group_codes
-from imgid_audit.vision.records import EpochRecord, read_epoch
+from imgid_audit.vision.records import WEIGHTS, WEIGHTS_AVERAGE, EpochRecord, read_epoch
 from imgid_audit.vision.settings import ModelSettings, TrainSettings
 
 FILE = "training.resume.pt"
@@ -113,6 +113,8 @@ def save(folder: Path, name: str, history: History, parts: dict[str, Any]) -> No
     buffer = io.BytesIO()
     torch.save({"name": name, "history": text, **{key: part.state_dict() for key, part in parts.items()}}, buffer)
     write_bytes(folder / FILE, buffer.getvalue())
+    for file in (WEIGHTS, WEIGHTS_AVERAGE):
+        previous(folder / file).unlink(missing_ok=True)
 
 
 def restore(folder: Path, name: str, parts: dict[str, Any]) -> History | None:
@@ -133,6 +135,28 @@ def restore(folder: Path, name: str, parts: dict[str, Any]) -> History | None:
     found["undecodable"] = dict(found["undecodable"])
     found["undefined"] = tuple(found["undefined"])
     return History(**found)
+
+
+def set_aside(path: Path) -> None:
+    """Keep the weights in `path`, which the checkpoint names, until the next one names those that take their place."""
+    if path.is_file():
+        path.replace(previous(path))
+
+
+def weights_back(folder: Path, history: History) -> None:
+    """The weights that `history` names, where a kill came between later ones and their checkpoint.
+
+    The epoch is trained again; on a device that does not compute the same twice it may not be the best again.
+    """
+    for file, digest in ((WEIGHTS, history.sha256), (WEIGHTS_AVERAGE, history.average_sha256)):
+        aside = previous(folder / file)
+        if aside.is_file() and hash_file(aside) == digest:
+            aside.replace(folder / file)
+        aside.unlink(missing_ok=True)
+
+
+def previous(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def discard(folder: Path) -> None:

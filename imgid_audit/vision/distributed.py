@@ -266,7 +266,7 @@ def _await_first(world: World) -> None:
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = TCPStore(address, port, is_master=False, wait_for_workers=False, timeout=TIMEOUT)
-    key = "imgid-audit trains"
+    key = f"imgid-audit trains, start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"  # the store outlives it
     if world.first:
         store.set(key, "yes")
     while not store.check([key]):

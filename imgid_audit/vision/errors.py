@@ -6,4 +6,8 @@ from imgid_audit.core.errors import StoppedError
 
 
 class DivergedError(StoppedError):
-    """The loss or the weights became NaN or infinite. The last good checkpoint is kept."""
+    """The loss or the weights became NaN or infinite, after `epochs` whole ones. The last good checkpoint is kept."""
+
+    def __init__(self, message: str, epochs: int = 0) -> None:
+        super().__init__(message)
+        self.epochs = epochs

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from imgid_audit.core.errors import InputError, Problem
+from imgid_audit.vision.device import is_out_of_memory
 from imgid_audit.vision.settings import ModelSettings
 from imgid_audit.vision.transforms import InputTransform, from_weights_preset, resolve_input
 
@@ -76,6 +80,57 @@ def input_transform(settings: ModelSettings, stored: InputTransform | None, *, p
         base = from_weights_preset(weights.transforms())
     default = 64 if settings.architecture == "smallcnn" else 299 if settings.architecture == "inception_v3" else 224
     return resolve_input(settings.input, base, default)
+
+
+def require_taken(model: nn.Module, architecture: str, transform: InputTransform, classes: int) -> None:
+    """Raise `InputError` where the network, on the CPU, does not make (2, classes) logits of two images.
+
+    They go through it once in eval mode; weights, buffers, modes and random generators stay as they were. A network
+    that draws some of its weights at its first batch is let pass.
+    """
+    if any(map(nn.parameter.is_lazy, (*model.parameters(), *model.buffers()))):
+        return
+    shape = (transform.channels, transform.size, transform.size)
+    own = ":" in architecture
+    where = WHERE if own else "[model > input > size]"
+    other = "give a larger size, the one that it is made for, or another network"
+    todo = "mend it, or give another size" if own else other
+    fed = f"{architecture}, fed images of {' x '.join(map(str, shape))} (channels, height, width),"
+    try:
+        with _untouched(model), torch.no_grad():
+            logits = logits_of(model(torch.zeros(2, *shape)))
+    except Exception as error:  # whatever the library, or the user's own code, says of such images
+        if is_out_of_memory(error):
+            return  # that says nothing of the shape; who works with it says for what there was no memory
+        first = next(iter(str(error).splitlines()), "")
+        said = f"{type(error).__name__}: {first}" if own or not first else first
+        raise InputError(Problem(where, f"{fed} fails ({said}): {todo}")) from error
+    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != (2, classes):
+        found = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+        wanted = f"(2, {classes}), a row of logits for each of two images, is needed"
+        raise InputError(Problem(where, f"{fed} gives {found}, and {wanted}: {todo}"))
+
+
+@contextlib.contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """In eval mode; modes, buffers and random generators are put back at the end."""
+    modes = [(module, module.training) for module in model.modules()]
+    held = [(module._buffers, name, one) for module in model.modules() for name, one in module._buffers.items()]
+    copies = [None if one is None else one.clone() for _, _, one in held]
+    python, numpy_state = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model.eval()
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)
+        for (buffers, name, one), copy in zip(held, copies, strict=True):
+            buffers[name] = one
+            if one is not None and copy is not None and not torch.equal(one, copy):
+                one.copy_(copy)
+        for module, training in modes:
+            module.training = training
 
 
 def attach_dropout(model: nn.Module, probability: float, classes: int) -> None:

@@ -15,13 +15,31 @@ def _as_names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def _as_block(key: str) -> Any:
+def _as_block(key: str, example: str) -> Any:
     """A list stands for a block that has nothing but `key`."""
 
     def block(value: Any) -> Any:
-        return {key: value} if isinstance(value, list | tuple) else value
+        if isinstance(value, list | tuple):
+            return {key: value}
+        if value is not None and not isinstance(value, dict | StudySettings):
+            raise problem_at(f"must be a list, such as {example}, or a block of keys with `{key}`, got {_shown(value)}")
+        return value
 
     return BeforeValidator(block)
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _as_share(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and value > 1:
+        raise problem_at(f"must be <= 1, got {value:g}: these are shares, not percent; 25 % is 0.25")
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_as_share), Field(gt=0, le=1)]
 
 
 def _switch(value: Any) -> Any:
@@ -90,7 +108,7 @@ class SearchSettings(Settings):
     """A search of training settings by Optuna, on val alone."""
 
     sampler: Literal["tpe", "gp", "random", "grid"] = "tpe"
-    trials: int = Field(20, ge=1, le=10_000, description="settings that are tried; the first is as given")
+    trials: int = Field(20, le=10_000, description="settings that are tried, 2 or more; the first is as given")
     minutes: float | None = Field(None, gt=0, description="no trial starts later than this; null: no limit")
     objective: PrimarySettings | None = Field(
         None, description="what is to become best on val; default: the accuracy that `select` names"
@@ -124,9 +142,7 @@ class LadderSettings(StudySettings):
 class DataLadderSettings(StudySettings):
     """Shares of the training rows, drawn by subject, each containing those before it."""
 
-    fractions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValidator(_each_once)] = Field(
-        (0.125, 0.25, 0.5, 1.0), min_length=2
-    )
+    fractions: Annotated[tuple[Share, ...], BeforeValidator(_each_once)] = Field((0.125, 0.25, 0.5, 1.0), min_length=2)
     by_group: bool = Field(False, description="also: half of one group's training rows taken away, group by group")
 
 
@@ -140,10 +156,10 @@ class TrainingSettings(TrainSettings):
     """The `train:` block: how one classifier is trained, and which further trainings explain it."""
 
     search: SearchSettings | None = Field(None, description="absent: settings are used as given")
-    ladder: Annotated[LadderSettings | None, _as_block("architectures")] = Field(
+    ladder: Annotated[LadderSettings | None, _as_block("architectures", "[smallcnn, resnet18]")] = Field(
         None, description="architectures, or {architectures, seeds, across, tolerance}"
     )
-    data_ladder: Annotated[DataLadderSettings | None, _as_block("fractions")] = Field(
+    data_ladder: Annotated[DataLadderSettings | None, _as_block("fractions", "[0.25, 0.5, 1.0]")] = Field(
         None, description="fractions of the training rows, or {fractions, by_group, seeds, across, tolerance}"
     )
     augment_effect: Annotated[AugmentEffectSettings | None, BeforeValidator(_switch)] = Field(

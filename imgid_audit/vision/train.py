@@ -13,6 +13,7 @@ from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.core.manifest import Manifest
 from imgid_audit.core.progress import SILENT, Progress
 from imgid_audit.core.task import Task
+from imgid_audit.io.atomic import remove_leftovers
 from imgid_audit.io.content import hash_file
 from imgid_audit.vision import checkpoint, records
 from imgid_audit.vision import device as devices
@@ -104,6 +105,8 @@ def train(
     if done is not None:
         return done
     folder.mkdir(parents=True, exist_ok=True)
+    if world.first:
+        remove_leftovers(folder)
     with reproducible(derive(settings.seed, INIT), device):
         loop = Loop(job, initial_model(model_settings, settings, len(task.labels)))
         return _run(job, loop, name, plan, watch)
@@ -146,18 +149,17 @@ def _run(job: Job, loop: Loop, name: str, plan: str, watch: Watch | None) -> Tra
     settings = job.settings
     world = job.world
     history = checkpoint.restore(job.folder, name, loop.parts)
+    if world.first and history is not None:
+        checkpoint.weights_back(job.folder, history)
     if not world.alone:
         same_everywhere(world, [settings, job.model_settings], "settings")
         same_everywhere(world, [None if history is None else len(history.epochs)], "checkpoints")
         same_everywhere(world, [hash_state(loop.model)], "starting weights")
     if history is None:
         history = History()
-        for file in (
-            records.FILE,
-            records.WEIGHTS,
-            records.WEIGHTS_AVERAGE,
-        ):  # of an earlier training: they would pass for this one's
-            (job.folder / file).unlink(missing_ok=True)
+        weights = [job.folder / file for file in (records.WEIGHTS, records.WEIGHTS_AVERAGE)]
+        for path in (job.folder / records.FILE, *weights, *map(checkpoint.previous, weights)):
+            path.unlink(missing_ok=True)  # of an earlier training: it would pass for this one's
     parts = "" if settings.accumulate == "auto" else ", or train.accumulate larger (auto finds it)"
     what = f"with train.batch_size {settings.batch_size}"
     memory = devices.memory_for(what, f"make it, or model.input.size, smaller{parts}")
@@ -194,7 +196,8 @@ def _epoch(
         kept = f"the weights of epoch {history.best_epoch} are kept" if history.best_epoch else "no epoch was completed"
         if job.world.first:
             checkpoint.discard(job.folder)
-        raise DivergedError(f"{error}; {kept}. Make train.lr smaller (it is {job.settings.lr:g})") from None
+        told = f"{error}; {kept}. Make train.lr smaller (it is {job.settings.lr:g})"
+        raise DivergedError(told, len(history.epochs)) from None
 
 
 def _judge(job: Job, loop: Loop, history: History, seen: Meters, val_source: ImageSource, keep: Seen | None) -> None:
@@ -233,7 +236,12 @@ def _saved(job: Job, loop: Loop, file: str) -> str:
     """Keep the network's weights as `file`; its sha256."""
     architecture = job.model_settings.architecture
     path, labels = job.folder / file, job.task.labels
-    return job.world.of_first(lambda: save_weights(loop.network, path, labels, job.transform, architecture))
+
+    def saved() -> str:
+        checkpoint.set_aside(path)
+        return save_weights(loop.network, path, labels, job.transform, architecture)
+
+    return job.world.of_first(saved)
 
 
 def _ended(history: History, settings: TrainSettings) -> str:

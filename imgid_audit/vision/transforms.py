@@ -123,7 +123,6 @@ def _normalisation(
     if len(values) == 1:
         values = values * channels
     if len(values) != channels:
-        raise InputError(
-            Problem(f"[model > input > {name}]", f"needs {channels} numbers, one a channel, got {len(values)}")
-        )
+        needs = f"needs {channels} number{'' if channels == 1 else 's'}, one a channel"
+        raise InputError(Problem(f"[model > input > {name}]", f"{needs}, got {len(values)}"))
     return values

@@ -24,7 +24,7 @@ from imgid_audit.core.errors import InputError, Problem
 from imgid_audit.io.atomic import write_bytes
 from imgid_audit.io.content import hash_file
 from imgid_audit.vision.metadata import WeightsMetadata, read_header, read_metadata
-from imgid_audit.vision.models import build_model, input_transform
+from imgid_audit.vision.models import build_model, input_transform, require_taken
 from imgid_audit.vision.settings import ModelSettings
 from imgid_audit.vision.state import fit_state, plain_state
 from imgid_audit.vision.transforms import InputTransform, from_description
@@ -55,7 +55,7 @@ def load_model(settings: ModelSettings, path: Path, classes: int, *, trust_model
 
     Raises `InputError`: a file that is absent, damaged, holds other bytes than `settings.sha256`,
     would run code (see the module), has NaN or infinite weights, or does not fit the architecture
-    (every layer that is missing, unexpected, or of another shape is named).
+    (every layer that is missing, unexpected, or of another shape is named); an architecture that cannot take the input.
     """
     where = str(path)
     if not path.is_file():
@@ -70,8 +70,10 @@ def load_model(settings: ModelSettings, path: Path, classes: int, *, trust_model
     else:
         module = build_model(settings, classes)
         fit_state(module, loaded, where, classes)
-    stored = stored_transform(metadata, where)
-    return LoadedModel(module.eval(), input_transform(settings, stored, pretrained=True), metadata.labels, digest)
+    transform = input_transform(settings, stored_transform(metadata, where), pretrained=True)
+    if not isinstance(loaded, nn.Module):  # a program may take batches of one size alone
+        require_taken(module, settings.architecture, transform, classes)
+    return LoadedModel(module.eval(), transform, metadata.labels, digest)
 
 
 def stored_transform(metadata: WeightsMetadata, where: str) -> InputTransform | None:

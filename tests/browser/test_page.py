@@ -121,6 +121,25 @@ def test_a_phone_shows_estimate_and_interval_without_scrolling(browser: Browser,
     page.context.close()
 
 
+def test_a_tablet_shows_gaps_with_their_drawing_without_scrolling(browser: Browser, folder: Path) -> None:
+    page, _ = opened(browser, folder / "trained.html", 800)
+    frame = page.locator("section#training .scroller:has(table.forest.compared)").first
+    assert frame.evaluate("f => f.scrollWidth <= f.clientWidth")
+    page.context.close()
+
+
+def test_captions_stay_in_sight_where_their_table_scrolls(browser: Browser, folder: Path) -> None:
+    page, _ = opened(browser, folder / "trained.html", 360)
+    frame = page.locator("section#training .scroller:has(table.forest.compared)").first
+    frame.evaluate("f => f.scrollTo(200, 0)")
+    assert frame.evaluate("f => f.scrollLeft") > 100
+    box = frame.locator("caption span").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+    page.context.close()
+
+
 def test_counts_sort_as_numbers(browser: Browser, folder: Path) -> None:
     page, _ = opened(browser, folder / "audit.html")
     page.locator(FOREST).first.locator("thead th").nth(3).locator("button").click()

@@ -59,6 +59,9 @@ def test_what_to_change_names_what_the_config_has(run, rows) -> None:
     plain = run("M002", rows, fit=given, settings=settings).reason
     assert "more of train.weight_decay (0.0001) or model.dropout; train.augment (nothing is on)" in plain
     assert "a smaller network than model.architecture (resnet18)" in plain
+    written = {"train": {"weight_decay": 0.0001, "augment": {"hflip": 0.5}}}
+    chosen = run("M002", rows, fit=given, settings=settings, given=written).reason
+    assert "train.augment (nothing is on, as the search chose)" in chosen
     settings["train"]["augment"]["hflip"] = 0.5
     assert "stronger train.augment" in run("M002", rows, fit=given, settings=settings).reason
 
@@ -69,10 +72,29 @@ def test_the_gap_that_passes_is_the_parameter_and_its_interval_decides(run, rows
     assert run("M002", rows, {"max_gap": 0.2}, fit=given).status == "passed"
     few = fit([(9, 10), (9, 10)], [(8, 10), (7, 10)])  # 15 points of twenty rows: nothing is shown
     unsure = run("M002", rows, fit=few)
-    assert unsure.status == "passed"
-    assert "whether the gap is above 5.0 points, the data cannot tell" in unsure.reason
+    assert (unsure.status, unsure.severity) == ("inconclusive", "info")
+    said = "the data cannot tell whether the gap is above 5.0 points (all rows; device = d0; device = d1): more val"
+    assert said in unsure.reason
     sure = run("M002", rows, fit=fit([(900, 1000), (900, 1000)], [(900, 1000), (899, 1000)]))
-    assert sure.reason.endswith("the gap is at most 5.0 points")
+    assert sure.status == "passed"
+    assert sure.reason.endswith("the gap is at most 5.0 points, of all rows and of every group")
+
+
+def test_a_group_that_val_says_too_little_of_is_named(run, rows) -> None:
+    """All rows are shown to have no gap; d1 has four val rows, d2 has none."""
+    given = fit([(1900, 2000), (48, 50), (20, 20)], [(1900, 2000), (4, 4), (0, 0)])
+    finding = run("M002", rows, fit=given)
+    assert given.gaps[0].interval.high < 0.05
+    assert finding.status == "inconclusive"
+    assert (
+        "cannot tell whether the gap is above 5.0 points (device = d1; device = d2, no val rows): more"
+        in finding.reason
+    )
+
+
+def test_a_group_that_training_rows_have_none_of_leaves_nothing_open(run, rows) -> None:
+    given = fit([(1900, 2000), (0, 0)], [(1900, 2000), (2, 4)])
+    assert run("M002", rows, fit=given).status == "passed"
 
 
 def test_one_group_alone_is_named(run, rows) -> None:
@@ -108,14 +130,14 @@ def test_careless_last_epochs_are_found_and_the_kept_weights_told(run, rows, kep
     )
     assert said in finding.reason
     assert "fewer epochs or train.patience" in finding.reason
-    assert run("M002", rows, {"max_rise": 0.5}, fit=given).status == "passed"
+    assert run("M002", rows, {"max_rise": 0.5}, fit=given).status == "inconclusive"
 
 
 def test_one_bad_epoch_or_validation_noise_alone_is_no_rise(run, rows) -> None:
     spike = (0.7, 0.55, 0.5, 0.5, 0.5, 2.0, 0.5)
-    assert run("M002", rows, fit=fit([(90, 100)], [(90, 100)], LEARNS, spike)).status == "passed"
+    assert run("M002", rows, fit=fit([(900, 1000)], [(900, 1000)], LEARNS, spike)).status == "passed"
     noisy, level = (0.7, 0.55, 0.3, 0.5, 0.6, 0.6, 0.6), (0.7, 0.5, 0.45, 0.45, 0.45, 0.44, 0.44)
-    assert run("M002", rows, fit=fit([(90, 100)], [(90, 100)], level, noisy)).status == "passed"
+    assert run("M002", rows, fit=fit([(900, 1000)], [(900, 1000)], level, noisy)).status == "passed"
 
 
 def test_what_cannot_be_asked(run, rows) -> None:

@@ -45,6 +45,15 @@ def test_what_to_change_names_what_holds_it_back(run, rows) -> None:
     assert "model.dropout" not in reason
 
 
+def test_what_a_search_chose_is_told_as_that(run, rows) -> None:
+    given = fit([(110, 200), (104, 200)], [(60, 100), (50, 100)], GUESS, GUESS)
+    settings = {"train": {"epochs": 6, "lr": 0.002726}, "model": {"architecture": "smallcnn"}}
+    written = {"train": {"epochs": 6, "lr": 0.001}, "model": {"architecture": "smallcnn"}}
+    reason = run("M003", rows, fit=given, settings=settings, given=written).reason
+    assert "more of train.epochs (6); another train.lr (0.002726, as the search chose), larger first" in reason
+    assert "model.architecture (smallcnn)" in reason
+
+
 def test_weights_of_an_early_epoch_are_told_as_that(run, rows) -> None:
     """Later epochs remember: more of them is no advice."""
     losses = (0.69, 0.6, 0.3, 0.1, 0.05, 0.02), (0.69, 0.7, 0.8, 0.9, 0.9, 0.9)
@@ -69,7 +78,29 @@ def test_what_is_asked_is_the_parameter(run, rows) -> None:
 
 def test_few_rows_cannot_tell(run, make) -> None:
     finding = run("M003", balanced(make, 20), fit=fit([(7, 10), (7, 10)], [(7, 10), (7, 10)], GUESS, GUESS))
-    assert (finding.status, finding.reason.endswith("the data cannot tell whether that is enough")) == ("passed", True)
+    assert (finding.status, finding.severity) == ("inconclusive", "info")
+    assert finding.reason.endswith("the data cannot tell whether that is enough")
+
+
+def test_a_group_of_few_rows_cannot_tell_and_is_named(run, make) -> None:
+    """All of eight rows right: by chance also where 70 % are."""
+    rows = make.manifest(["a", "b"] * 204, split=["train"] * 408, device=["d0"] * 400 + ["d1"] * 8)
+    finding = run("M003", rows, fit=fit([(390, 400), (8, 8)], [(95, 100), (2, 2)], LEARNT, LEARNT))
+    assert finding.status == "inconclusive"
+    assert "over all rows they are learnt; whether those of device = d1 (100 %; commonest label 50.0 %) are, the" in (
+        finding.reason.replace("100.0", "100")
+    )
+    assert [one["slice"] for one in finding.evidence["cannot_tell"]] == [{"device": "d1"}]
+
+
+def test_half_of_ten_classes_learnt_with_calm_probabilities_is_found(run, make) -> None:
+    """Argmax decides, so nothing but the network lowers accuracy, however much of the loss it explains."""
+    rows = make.manifest(list("abcdefghij") * 40, split=["train"] * 400, device=["d0"] * 400)
+    calm = (2.0, 1.8, 1.6, 1.5, 1.5, 1.5)  # of log 10 = 2.3: a third is explained
+    finding = run("M003", rows, fit=fit([(190, 400)], [(47, 100)], calm, calm))
+    assert finding.status == "finding"
+    assert "accuracy on the training rows is 47.5 %, where the commonest label alone is 10.0 %" in finding.reason
+    assert finding.evidence["explained_loss"] == pytest.approx(1 - 1.5 / math.log(10))
 
 
 def test_a_group_that_was_not_learnt_is_named(run, rows) -> None:
@@ -112,13 +143,18 @@ def test_a_group_of_one_label_is_asked_no_more_than_all_rows(run, make) -> None:
 
 
 def test_accuracy_that_a_threshold_lowers_is_told_as_that(run, make) -> None:
-    """A screening threshold: 60 % right by design, while the losses are far below a guesser's."""
+    """A screening threshold, or costs: 60 % right by design, while the losses are far below a guesser's."""
     rows = make.manifest(["a"] * 360 + ["b"] * 40, split=["train"] * 400, device=["d0"] * 400)
     low = math.log(2) / 20
     given = fit([(240, 400)], [(60, 100)], (0.3, 0.1, low, low, low, low), (0.3, 0.1, low, low, low, low))
-    finding = run("M003", rows, fit=given)
-    assert finding.status == "passed"
-    assert finding.reason.endswith("low by its decisions, not by its losses")
+    for settings in ({"operating_point": {"at": "specificity", "value": 0.5}}, {"costs": {"false_negative": 9}}):
+        finding = run("M003", rows, fit=given, settings=settings)
+        assert finding.status == "passed"
+        assert finding.reason.endswith(f"low by its decisions ({next(iter(settings))}), not by its losses")
+    poor = fit([(240, 400)], [(60, 100)], (0.32,) * 6, (0.32,) * 6)  # of .325 that guessing has
+    assert run("M003", rows, fit=poor, settings={"operating_point": {"at": "specificity"}}).status == "finding"
+    argmax = {"operating_point": None, "costs": None}
+    assert run("M003", rows, fit=given, settings=argmax).status == "finding"
 
 
 STILL = (0.7, 0.65, 0.6, 0.55, 0.45, 0.35)
@@ -158,6 +194,7 @@ def test_resampled_rows_are_compared_with_even_labels(run, make) -> None:
     assert run("M003", rows, fit=given).status == "finding"
     resampled = run("M003", rows, fit=given, settings={"train": {"resample": {"name": "oversample"}}})
     assert resampled.status == "passed"
+    assert resampled.reason.endswith("training on labels in other shares (train.resample), not by its losses")
 
 
 def test_what_cannot_be_asked(run, rows) -> None:

@@ -164,6 +164,12 @@ REFUSED: dict[str, tuple[Change, dict[str, Any], dict[str, Any], tuple[str, ...]
         {},
         ("[mitigations > primary > ignore] leaves one group of device in the test rows, 'day', and a gap is be",),
     ),
+    "a worst group of one": (
+        unchanged,
+        {"primary": {"metric": "recall", "across": "device", "ignore": ["night"]}},
+        {},
+        ("leaves one group of device in the test rows, 'day', and the worst is one of two or more: leave out fewer",),
+    ),
     "a worst group of none": (
         unchanged,
         {"primary": {"metric": "recall", "across": "device", "ignore": ["day", "night"]}},

@@ -131,7 +131,7 @@ def test_levels_without_rows_and_rare_classes_are_left_out() -> None:
     factor = world.attributes[0]
     world.attributes = (replace(factor, levels=(*factor.levels, "nobody")),)
     found = compare_methods(world.runs("baseline"), [], spec())
-    assert found.left_out == {"nobody": "no rows", "class c": "4 rows that count, fewer than 10"}
+    assert found.left_out == {"nobody": "no rows", "class c": "4 rows that count, fewer than policy.min_support (10)"}
     nobody = [one for one in found.estimates if one.slice.levels == ("nobody",)]
     assert all(isinstance(one.value, Undefined) and one.interval is None for one in nobody)
     assert {one.class_name for one in found.estimates if one.quantity == "worst_class"} <= {"a", "b"}
@@ -143,6 +143,39 @@ def test_one_group_has_no_gap() -> None:
     (one,) = changes(found, "gap")
     assert isinstance(one.value, Undefined)
     assert (one.interval, one.p_value, one.verdict) == (None, None, "no evidence")
+
+
+def test_of_one_group_with_enough_rows_there_is_no_worst() -> None:
+    """g1 has 6 rows of 600: what is left, g0, would be all rows under another name."""
+    world = World(groups=2)
+    world.group[:] = 0
+    world.group[:6] = 1
+    found = compare_methods(world.runs("baseline"), [world.runs("m", 1.0)], spec())
+    (one,) = changes(found, "worst_group")
+    assert one.value == Undefined("not_applicable", "fewer than two groups with enough rows")
+    assert (one.interval, one.p_value, one.verdict) == (None, None, "no evidence")
+    assert all(isinstance(each.value, Undefined) for each in estimates(found, "baseline", "worst_group").values())
+    assert found.left_out == {"g1": "6 rows that count, fewer than policy.min_support (10)"}
+    assert primary_value(world.decisions(0.0, 0.1), spec()) is None
+    assert primary_value(world.decisions(0.0, 0.1), spec(min_support=6)) is not None
+
+
+def test_of_one_class_with_enough_rows_there_is_no_worst() -> None:
+    world = World(BINARY)
+    world.label[:] = 0
+    world.label[:6] = 1
+    found = compare_methods(world.runs("baseline"), [], spec())
+    value = estimates(found, "baseline", "worst_class")[None].value
+    assert value == Undefined("not_applicable", "fewer than two classes with enough rows")
+
+
+@pytest.mark.parametrize(("metric", "class_name"), [("recall", None), ("recall", "c"), ("auroc", None)])
+def test_a_group_that_lacks_rows_of_a_class_says_of_which(metric: str, class_name: str | None) -> None:
+    world = World(groups=2)
+    first = np.flatnonzero((world.group == 1) & (world.label == 2))
+    world.label[first[4:]] = 0
+    left = compare_methods(world.runs("baseline"), [], spec(metric, class_name=class_name)).left_out
+    assert left == {"g1": "4 rows that count for class 'c', fewer than policy.min_support (10)"}
 
 
 def test_without_groups_there_are_no_group_quantities() -> None:

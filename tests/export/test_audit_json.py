@@ -49,6 +49,7 @@ def test_it_keeps_the_published_schema(make: Callable[[], AuditResult]) -> None:
         lambda d: d["verdicts"][0].update(status="passed"),
         lambda d: d["verdicts"][0].update(subjects_needed={"a": -1}),
         lambda d: d["findings"][0].update(severity="terrible"),
+        lambda d: d["findings"][0].update(status="inconclusive"),
         lambda d: d["data"].pop("excluded"),
         lambda d: d.pop("provenance"),
         lambda d: d.update(format_version=2),
@@ -84,9 +85,18 @@ def test_the_contracts_keys_are_there() -> None:
         *("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed"),
         *("subjects_needed_range", "waiver", "method"),
     }
-    assert set(found["findings"][0]) == {"code", "title", "status", "severity", "reason", "evidence"}
+    assert set(found["findings"][0]) == {*["code", "title", "status", "inconclusive", "severity", "reason", "evidence"]}
     assert found["estimates"][0]["slice"] == {}
     assert found["operating_point"]["threshold"] == 0.4213
+
+
+def test_a_check_that_cannot_tell_has_a_status_that_every_reader_knows(tmp_path: Path) -> None:
+    result = factory.audit()
+    (written,) = [one for one in document(result)["findings"] if one["inconclusive"]]
+    assert (written["code"], written["status"]) == ("M003", "skipped")
+    file = tmp_path / "audit.json"
+    file.write_bytes(encode(result))
+    assert [one.status for one in read_audit(file).findings] == [one.status for one in result.findings]
 
 
 @pytest.mark.parametrize("make", RESULTS)

@@ -16,7 +16,7 @@ from jinja2 import UndefinedError
 from imgid_audit.core.result import AuditResult
 from imgid_audit.export import templates
 from imgid_audit.export.html_page import render_html
-from imgid_audit.export.templates import content_security_policy, environment, template_folder, visible
+from imgid_audit.export.templates import breakable, content_security_policy, environment, template_folder, visible
 from imgid_audit.report import WorstImage, WorstImages, build
 from tests.report import comparison_factory, factory, fit_factory
 
@@ -248,3 +248,18 @@ def test_templates_are_the_packages_own_where_it_has_them(tmp_path: Path, monkey
     assert template_folder() == tmp_path / "templates"
     (package / "templates").mkdir()
     assert template_folder() == package / "templates"
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("fine_tune.backbone_lr 0.3", ["fine_", "tune.", "backbone_", "lr 0.3"]),
+        ("fine_tune.epochs", ["fine_tune.epochs"]),
+        ("ab" * 12, ["ab" * 5, "ab" * 5, "ab" * 2]),
+        ("runs/" + "cd" * 15, ["runs/", "cd" * 5, "cd" * 5, "cd" * 5]),
+        ("<b>.verylongword.again", ["&lt;b&gt;.", "verylongword.", "again"]),
+        ("", [""]),
+    ],
+)
+def test_long_words_break_behind_what_joins_their_parts(text: str, pieces: list[str]) -> None:
+    assert str(breakable(text)).split("<wbr>") == pieces

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,36 @@ def test_death_before_the_rename_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
     assert len(names(tmp_path)) == 2, "the dead writer's temporary file"
     assert atomic.remove_leftovers(tmp_path) == 1
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("where", ["another container", "another machine's older version"])
+def test_what_another_machine_writes_into_the_same_folder_is_let_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Two containers share a folder, and each has our process number: nobody here can tell that it is alive."""
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "_here", lambda: "elsewhere")
+        written = atomic.temporary(tmp_path, os.getpid())
+    if where != "another container":
+        written = tmp_path / f".{os.getpid()}-0.partial"
+    written.write_bytes(b"half")
+    assert atomic.remove_leftovers(tmp_path) == 0
+    monkeypatch.setattr(atomic, "_serial", itertools.count())
+    atomic.write_bytes(tmp_path / "file", b"ours")
+    assert written.read_bytes() == b"half"
+    old = time.time() - 2 * atomic.FORGOTTEN
+    os.utime(written, (old, old))
+    assert atomic.remove_leftovers(tmp_path) == 1
+
+
+def test_a_leftover_of_our_own_number_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container every process has the same number, and counts its files anew."""
+    monkeypatch.setattr(atomic, "_serial", itertools.count())
+    atomic.temporary(tmp_path, os.getpid()).write_bytes(b"longer than what comes after it")
+    monkeypatch.setattr(atomic, "_serial", itertools.count())
+    atomic.write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
     assert names(tmp_path) == ["file"]
 
 

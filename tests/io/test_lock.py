@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,24 +12,26 @@ from pathlib import Path
 import pytest
 
 from imgid_audit.core.errors import InputError
+from imgid_audit.io import lock
 from imgid_audit.io.lock import NAME, RunLock
 
 HOLD = """
-import os, sys, time
+import os, sys
 from pathlib import Path
 from imgid_audit.io.lock import RunLock
 with RunLock(Path(sys.argv[1])):
     if "fork" in sys.argv:
         if os.fork() == 0:
-            time.sleep(30)
+            sys.stdin.read()
     print("held", flush=True)
-    time.sleep(30)
+    sys.stdin.read()  # until it is killed, however long that takes
 """
 
 
 def holder(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLD, str(folder), *arguments]
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder), *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
@@ -99,6 +102,20 @@ def test_a_holder_that_has_not_written_its_name_yet(tmp_path: Path) -> None:
             pass
     finally:
         end_group(process)
+
+
+def test_one_that_could_not_write_its_name_does_not_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full: the error is told, and the same process may try again."""
+
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lock.json, "dumps", full)
+        with pytest.raises(OSError, match="No space left"), RunLock(tmp_path):
+            pass
+    with RunLock(tmp_path):
+        pass
 
 
 def test_refusing_ourselves_does_not_drop_the_lock(tmp_path: Path) -> None:

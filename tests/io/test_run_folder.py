@@ -19,6 +19,7 @@ from imgid_audit.core.manifest import SPLITS, Manifest, Status
 from imgid_audit.core.predictions import Decisions, OperatingPoint, distinct_rows
 from imgid_audit.core.task import Task
 from imgid_audit.io import kept_decisions, kept_manifest
+from imgid_audit.io.atomic import temporary
 from imgid_audit.io.run_folder import RunFolder, run_key, slug
 
 POINTS = (
@@ -57,7 +58,7 @@ class TestKey:
     def test_leftovers_of_dead_writers_go(self, tmp_path: Path) -> None:
         RunFolder.open(tmp_path, "k")
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as writer:
-            left = tmp_path / f".{writer.pid}-0.partial"
+            left = temporary(tmp_path, writer.pid)
             left.touch()
             RunFolder.open(tmp_path, "k")
             assert left.exists()  # another process may be writing it

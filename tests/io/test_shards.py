@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from imgid_audit.core.errors import InputError
 from imgid_audit.io import atomic
+from imgid_audit.io.atomic import temporary
 from imgid_audit.io.shards import LEDGER, ROW, ShardStore
 
 ROWS = np.array([3, 1, 4, 15, 9, 2, 6, 5, 35, 8])
@@ -127,7 +129,8 @@ def test_harm_after_opening_is_found_when_reading(full: Path) -> None:
 
 
 def test_shards_that_the_ledger_does_not_name_go_and_other_files_stay(full: Path) -> None:
-    for name in ("000007.parquet", ".123-4.partial", "mine.parquet", "notes.txt"):
+    left = temporary(full, os.getpid()).name
+    for name in ("000007.parquet", left, "mine.parquet", "notes.txt"):
         (full / name).write_bytes(b"x")
     store_in(full)
     assert list(files(full)) == [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from imgid_audit.io.atomic import temporary
 from imgid_audit.io.vectors import VectorStore
 
 PLAN = {"weights": "a", "size": 3}
@@ -84,7 +86,7 @@ def test_damaged_parts_are_forgotten_and_their_places_filled(tmp_path: Path, dam
 def test_small_values_beside_survive_and_leftovers_go(tmp_path: Path) -> None:
     store = filled(tmp_path)
     store.set_meta("batch_size", 7)
-    (store.folder / ".12-3.partial").write_bytes(b"half")
+    temporary(store.folder, os.getpid()).write_bytes(b"half")
     again = VectorStore(tmp_path, PLAN, 3)
     assert again.meta["batch_size"] == 7
     assert not list(store.folder.glob(".*"))

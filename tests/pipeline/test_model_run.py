@@ -97,6 +97,25 @@ def test_a_report_of_another_policy_is_refused_and_of_more_failures_is_not(world
     assert pipeline.report(config_in(world, predict=allowed), out=world / "run").exit_code == 0
 
 
+def killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_kill_between_fit_and_audit_leaves_no_report_of_both(world: Path, tmp_path: Path):
+    """The gap of one evaluation, with its intervals, is not shown beside the rest of another."""
+    config = config_in(world)
+    whole = pipeline.run(config, out=tmp_path / "run").result.fit
+    other = config_in(world, intervals={"level": 0.5, "draws": 50})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("imgid_audit.pipeline.commands.write_report", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.evaluate(other, out=tmp_path / "run")
+    told = pipeline.report(config_in(world), out=tmp_path / "run").result.fit
+    assert told is None or told.gaps == whole.gaps
+    assert pipeline.evaluate(config_in(world), out=tmp_path / "run").result.fit.gaps == whole.gaps
+    assert pipeline.report(config_in(world), out=tmp_path / "run").result.fit.gaps == whole.gaps
+
+
 def test_two_runs_are_the_same_bytes(world: Path, finished: pipeline.Outcome):
     pipeline.run(config_in(world), out=world / "again")
     for part in ("model/weights.safetensors", "manifest.parquet", "cells.parquet"):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ import yaml
 
 import imgid_audit as ia
 from imgid_audit import pipeline
+from imgid_audit.checks import CheckContext, fitting, run_checks
 from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.core.fit import Search
 from imgid_audit.io.content import hash_file
+from imgid_audit.pipeline import assessing
 from imgid_audit.pipeline.searching import trials
 from tests.tiny import tiny_config, write_tiny
 
@@ -82,6 +86,24 @@ def test_the_audited_network_is_that_of_the_chosen_settings(
     assert alone.result is not None
     assert finished.result is not None
     assert alone.result.evaluation.estimates == finished.result.evaluation.estimates
+
+
+def test_checks_know_what_was_given_and_what_the_search_chose(
+    world: Path, finished: pipeline.Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[CheckContext] = []
+
+    def noted(context: CheckContext, settings: Any) -> Any:
+        seen.append(context)
+        return run_checks(context, settings)
+
+    monkeypatch.setattr(assessing, "run_checks", noted)
+    pipeline.evaluate(config_in(world, intervals={"draws": 50, "level": 0.9}), out=world / "run")
+    pipeline.evaluate(config_in(world), out=world / "run")
+    choice = searched(finished).choice
+    assert choice is not None
+    assert fitting.named(seen[0], "train.lr") == f"train.lr ({choice.parameters['lr']:g}, as the search chose)"
+    assert fitting.named(seen[0], "train.epochs") == "train.epochs (5)"
 
 
 def test_the_choice_is_compared_with_seeds_that_no_trial_had(finished: pipeline.Outcome) -> None:
@@ -244,8 +266,36 @@ def test_an_objective_that_val_cannot_tell_is_refused_before_anything_runs(world
     table.to_csv(world / "one_class.csv", index=False)
     data = {**tiny_config()["data"], "manifest": "one_class.csv", "split": "split"}
     config = config_in(world, {"objective": {"metric": "auroc"}}, data=data)
-    with pytest.raises(InputError, match="auroc of right on val cannot be computed"):
+    with pytest.raises(InputError, match="AUROC of “right” over all rows on val cannot be computed"):
         pipeline.check(config)
+
+
+SMALL = "{} rows that count{}, fewer than policy.min_support ({})"
+RIGHT, ONE = " for class 'right'", "fewer than two groups with enough rows"
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "left_out"),
+    [
+        ({"metric": "accuracy"}, 13, ["night (" + SMALL.format(5, "", 13)]),
+        ({"metric": "accuracy", "of": "gap"}, 13, ["night (" + SMALL.format(5, "", 13)]),
+        ({"metric": "recall"}, 10, ["day (" + SMALL.format(9, RIGHT, 10), "night (" + SMALL.format(3, RIGHT, 10)]),
+        ({"metric": "accuracy", "ignore": ["day"]}, 1, ["day (ignored, as declared)", "leave out fewer levels"]),
+        ({"metric": "accuracy", "ignore": ["day", "night"]}, 1, ["day (ignored, as declared); night (ignored, as"]),
+    ],
+)
+def test_the_worst_of_one_group_is_no_objective(
+    world: Path, asked: dict[str, Any], least: int, left_out: list[str]
+) -> None:
+    """Of 24 val rows 19 are by day. Whom it leaves out is told, with counts and the minimum."""
+    config = config_in(world, {"objective": {"across": "device", **asked}}, policy={"min_support": least})
+    with pytest.raises(InputError, match="device on val cannot be computed") as refused:
+        pipeline.check(config)
+    (problem,) = refused.value.problems
+    assert problem.where == "[train > search > objective]"
+    for part in (ONE, *left_out):
+        assert part in problem.message
+    assert ("policy.min_support" in problem.message) == (least > 1)
 
 
 def test_a_choice_is_compared_anew_where_only_the_evaluation_changed(
@@ -286,6 +336,99 @@ def test_a_network_of_other_settings_than_were_chosen_is_trained_anew(world: Pat
     assert again.result is not None
     assert first.result is not None
     assert again.result.evaluation.estimates == first.result.evaluation.estimates
+
+
+def test_a_study_that_cannot_be_written_is_no_failure_of_the_trial(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process holds the file for longer than anybody waits: the search stops, and the trial is made later."""
+    from imgid_audit.vision.search import storage
+
+    config = config_in(world, {"trials": 3, "pruner": "median"}, {"epochs": 2, "lr": 0.01})
+    plain = storage.Storage.report
+
+    def while_locked(self: Any, record: Any, epoch: int, value: float) -> None:
+        with closing(sqlite3.connect(self.path)) as other:
+            if record.position == 1:
+                other.execute("BEGIN IMMEDIATE")
+            plain(self, record, epoch, value)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage.Storage, "report", while_locked)
+        patched.setattr(storage, "PATIENCE", 0.0)
+        with pytest.raises(StoppedError, match="database is locked"):
+            pipeline.search(config, out=tmp_path / "run")
+    found = pipeline.search(config, out=tmp_path / "run").search
+    assert found is not None
+    assert [trial.state for trial in found.trials] == ["complete"] * 3
+    assert found == pipeline.search(config, out=tmp_path / "whole").search
+
+
+@pytest.mark.parametrize("killed", ["in the epoch that diverges", "before the trial is told"])
+def test_a_trial_that_diverges_after_a_kill_has_as_many_epochs(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
+    from imgid_audit.vision.errors import DivergedError
+    from imgid_audit.vision.loop import Loop
+    from imgid_audit.vision.search import Ticket
+
+    config = config_in(world, {"trials": 2, "sampler": "random"}, {"epochs": 4, "lr": 0.01})
+    plain, tell = Loop.train_epoch, Ticket.fail
+
+    def diverges(self: Any, epoch: int, *rest: Any) -> Any:
+        if epoch == 3 and self.job.settings.lr != 0.01:
+            raise DivergedError("planted")
+        return plain(self, epoch, *rest)
+
+    def dies(self: Any, epoch: int, *rest: Any) -> Any:
+        if epoch == 3 and self.job.settings.lr != 0.01:
+            raise KeyboardInterrupt
+        return plain(self, epoch, *rest)
+
+    monkeypatch.setattr(Loop, "train_epoch", diverges)
+    whole = pipeline.search(config, out=tmp_path / "whole").search
+    assert whole is not None
+    assert [(trial.state, trial.epochs) for trial in whole.trials] == [("complete", 4), ("failed", 2)]
+    if killed == "before the trial is told":
+        monkeypatch.setattr(Ticket, "fail", Counter(tell, 0, KeyboardInterrupt()))
+    else:
+        monkeypatch.setattr(Loop, "train_epoch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.search(config, out=tmp_path / "run")
+    monkeypatch.setattr(Loop, "train_epoch", diverges)
+    monkeypatch.setattr(Ticket, "fail", tell)
+    assert pipeline.search(config, out=tmp_path / "run").search == whole
+
+
+def chosen_otherwise(run: Path) -> None:
+    """The search's answer is that of one made again, under which another trial was best."""
+    path = run / "search" / "search.json"
+    told = json.loads(path.read_text())
+    (other, *_) = [t["number"] for t in told["search"]["trials"] if t["number"] not in (0, told["search"]["chosen"])]
+    told["search"]["chosen"] = other
+    path.write_text(json.dumps(told))
+
+
+def test_a_kill_before_the_other_choice_is_trained_does_not_pass_the_first_off_as_it(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imgid_audit.vision import train as training
+
+    config = config_in(world, {"trials": 3}, {"epochs": 1, "lr": 0.01}, intervals={"draws": 50})
+    pipeline.run(config, out=tmp_path / "run")
+    weights = tmp_path / "run" / "model" / "weights.safetensors"
+    first = hash_file(weights)
+    chosen_otherwise(tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "initial_model", Counter(training.initial_model, 0, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(config, out=tmp_path / "run")
+    with pytest.raises(InputError, match="holds no trained model yet"):
+        pipeline.evaluate(config, out=tmp_path / "run")
+    again = pipeline.run(config, out=tmp_path / "run")
+    assert hash_file(weights) != first
+    assert again.result is not None
+    assert again.result.provenance["hashes"]["weights"] == hash_file(weights)
 
 
 @pytest.mark.parametrize("space", [{"dropout": [0.5, 0.6]}, {"architecture": ["smallcnn", "shufflenet_v2_x0_5"]}])

@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> Path:
 def command(verb: str, config: Path, out: Path, *, together: bool = True) -> subprocess.CompletedProcess[str]:
     parts = [sys.executable, *(TOGETHER if together else []), "-m", "imgid_audit.cli", verb, str(config)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*parts, "--out", str(out)], capture_output=True, text=True, timeout=200, env=environment)
+    return subprocess.run([*parts, "--out", str(out)], capture_output=True, text=True, timeout=500, env=environment)
 
 
 @pytest.mark.slow

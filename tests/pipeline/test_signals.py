@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,10 @@ from imgid_audit import pipeline
 from imgid_audit.config import load_config
 from tests.tiny import tiny_config, write_tiny
 
+ROWS = 40
+WAIT = 500
+"""Seconds that only a process that hangs takes."""
+
 
 def shards(run: Path) -> list[Path]:
     return sorted((run / "predictions").glob("*.parquet"))
@@ -24,7 +28,7 @@ def shards(run: Path) -> list[Path]:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    write_tiny(tmp_path, rows=400)
+    write_tiny(tmp_path, rows=ROWS)
     trained = pipeline.train(load_config(tiny_config(train={"epochs": 1}), folder=tmp_path), out=tmp_path / "train")
     shutil.copy(trained.files[0], tmp_path / "weights.safetensors")
     model = {"architecture": "smallcnn", "weights": "weights.safetensors"}
@@ -34,44 +38,56 @@ def world(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(world: Path, command: str, run: str) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-m", "imgid_audit.cli", command, "audit.yaml", "--out", run, "--quiet"]
+SIGNALLED = """
+import os, signal, sys
+from imgid_audit.cli import main
+from imgid_audit.io.shards import ShardStore
+
+name, shards = sys.argv.pop(1), int(sys.argv.pop(1))
+write = ShardStore.write
+
+def writing(self, index, columns):
+    write(self, index, columns)
+    if index + 1 == shards:
+        os.kill(os.getpid(), signal.Signals[name])
+
+ShardStore.write = writing
+main()
+"""
+
+
+def start(world: Path, run: str, name: str = "SIGTERM", shards: int = 0) -> subprocess.Popen[str]:
+    """A prediction that gets the signal once it has as many shards."""
+    arguments = [sys.executable, "-c", SIGNALLED, name, str(shards), "predict", "audit.yaml", "--out", run, "--quiet"]
     return subprocess.Popen(arguments, cwd=world, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_sigterm_exits_3_and_the_same_command_resumes(world: Path):
-    process = start(world, "predict", "stopped")
-    deadline = time.monotonic() + 120
-    while len(shards(world / "stopped")) < 3 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGTERM)
-    _, messages = process.communicate(timeout=120)
+    process = start(world, "stopped", shards=3)
+    _, messages = process.communicate(timeout=WAIT)
     assert process.returncode == 3, messages
     assert "resume" in messages
-    done = len(shards(world / "stopped"))
-    assert 3 <= done < 400
+    assert len(shards(world / "stopped")) == 3
     ledger = json.loads((world / "stopped" / "predictions" / "ledger.json").read_text())
-    assert len(ledger["shards"]) == done, "every file on the disk is whole and entered"
+    assert len(ledger["shards"]) == 3, "every file on the disk is whole and entered"
 
     for run in ("stopped", "unbroken"):
-        process = start(world, "predict", run)
-        _, messages = process.communicate(timeout=240)
+        process = start(world, run)
+        _, messages = process.communicate(timeout=WAIT)
         assert process.returncode == 0, messages
     ours, theirs = ([path.read_bytes() for path in shards(world / run)] for run in ("stopped", "unbroken"))
     assert ours == theirs
-    assert len(ours) == 400
+    assert len(ours) == ROWS
 
 
 def test_a_second_run_in_the_folder_is_refused_while_the_first_works(world: Path):
-    first = start(world, "predict", "busy")
-    deadline = time.monotonic() + 120
-    while not shards(world / "busy") and first.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    first.send_signal(signal.SIGSTOP)  # it works as slowly as it takes
-    assert first.poll() is None
-    second = start(world, "predict", "busy")
-    _, messages = second.communicate(timeout=120)
+    first = start(world, "busy", "SIGSTOP", shards=1)  # it works as slowly as it takes
+    _, status = os.waitpid(first.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    second = start(world, "busy")
+    _, messages = second.communicate(timeout=WAIT)
     first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert str(first.pid) in messages
-    assert first.wait(timeout=240) == 0
+    first.communicate(timeout=WAIT)
+    assert first.returncode == 0

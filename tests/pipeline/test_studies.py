@@ -20,6 +20,7 @@ from imgid_audit.core.fit import Study
 from imgid_audit.core.manifest import SPLITS
 from imgid_audit.core.progress import SILENT
 from imgid_audit.core.slices import TOTAL
+from imgid_audit.core.values import Undefined
 from imgid_audit.pipeline.checking_studies import study_lines
 from imgid_audit.pipeline.inputs import read_inputs
 from imgid_audit.pipeline.job import Job, open_job
@@ -187,6 +188,26 @@ def test_a_stopped_study_goes_on_and_ends_as_an_unbroken_one(
     assert 0 < len(kept) < 8
     assert with_job(config, out, study_steps) == (studies["data_ladder"],)
     assert all(path.stat().st_mtime_ns == then for path, then in kept.items()), "none is trained twice"
+
+
+def test_groups_that_are_left_out_of_the_worst_are_told(world: Path, studies: dict[str, Study]) -> None:
+    """Nights are few on val: one group is left, so that there is no worst; with a lower minimum there is."""
+    manifest = read_inputs(config_in(world)).manifest
+    night = np.bincount(manifest.attribute("device").codes[manifest.rows("val")])[1]
+    assert night < 10
+    note = f"Left out of the worst group on val: night: {night} rows that count, fewer than policy.min_support (10)."
+    for study in studies.values():
+        assert note in study.notes
+        worst = [one.value for one in study.estimates if one.quantity == "worst_group"]
+        assert {isinstance(value, Undefined) and value.reason for value in worst} == {
+            "fewer than two groups with enough rows"
+        }
+    config = config_in(world, {**STUDIES, "augment": AUGMENT}, policy={"min_support": int(night)})
+    for study in with_job(config, world / "run", kept_studies):
+        assert not any(one.startswith("Left out of the worst group") for one in study.notes)
+        worst = [one.value for one in study.estimates if one.quantity == "worst_group"]
+        assert worst
+        assert not any(isinstance(value, Undefined) for value in worst)
 
 
 def test_a_ladder_goes_from_few_weights_to_many_whatever_the_order_given(world: Path, tmp_path: Path) -> None:

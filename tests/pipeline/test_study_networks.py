@@ -152,6 +152,30 @@ def test_a_network_answers_the_splits_that_are_asked(world: Path, tmp_path: Path
     with_job(config_in(world), tmp_path / "run", ask)
 
 
+def test_whoever_only_looks_takes_no_weights_from_one_who_trains(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`search` may look at kept networks beside `run`, which asks one of them for more and trains it again for that."""
+    config, real = config_in(world, {"epochs": 1}), training.train
+
+    def asks(job: Job) -> None:
+        model, train, manifest = job.config.model, job.config.train.alone(), job.inputs.manifest
+        idle = replace(job, stop=lambda: True)
+        before = trained(job, model, train, manifest, splits=("val",))
+
+        def looked_at(*given: Any, **named: Any) -> Any:
+            record = real(*given, **named)
+            np.testing.assert_array_equal(trained(idle, model, train, manifest, splits=("val",)).scores, before.scores)
+            return record
+
+        monkeypatch.setattr(training, "train", looked_at)
+        more = trained(job, model, train, manifest, splits=("val", "test"))
+        assert np.isfinite(more.scores).sum() > np.isfinite(before.scores).sum()
+        assert not list((tmp_path / "run").rglob("studies/networks/*/*.safetensors"))
+
+    with_job(config, tmp_path / "run", asks)
+
+
 def test_without_a_class_half_of_a_group_is_no_way_of_training(tmp_path: Path) -> None:
     """Only one night patient of the training rows has the right bar: half of night may leave the class no rows."""
     table = write_tiny(tmp_path, rows=80)

@@ -350,6 +350,7 @@ def _findings() -> tuple[Finding, ...]:
         ),
         Finding("D005", "Same image in two splits", "not_applicable", "high", "images were not hashed"),
         Finding("M002", "Overfitting", "skipped", "low", "the model was not trained in this run"),
+        Finding("M003", "Underfitting", "inconclusive", "info", "the data cannot tell whether that is enough"),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from imgid_audit.core.fit import Curves, Fit, GeneralisationGap, Search, SearchTrial
-from imgid_audit.core.result import AuditResult, Privacy, Undefined
+from imgid_audit.core.result import AuditResult, Finding, Privacy, Undefined
 from imgid_audit.core.slices import TOTAL
 from imgid_audit.export.csv_tables import tables
 from imgid_audit.export.html_page import render_html
@@ -172,3 +172,15 @@ def test_a_terminal_has_no_value_of_a_search_beside_privacy() -> None:
 def test_nothing_is_hidden_without_privacy() -> None:
     result = made.trained()
     assert publishable(result) is result
+
+
+def test_general_advice_of_overfitting_stays_where_its_numbers_are_hidden() -> None:
+    said = "accuracy is 99 % on train, too large a gap for device = handheld. To change: more of train.lr (0.1)"
+    found = Finding("M002", "Overfitting", "finding", "medium", said, {"gaps": [0.29]})
+    other = replace(found, code="M003", reason=f"low for handheld. {said}")
+    shown = publishable(replace(made.trained(), findings=(found, other), privacy=Privacy(11))).findings
+    hidden = "the details are hidden to protect groups with cells below 11 rows"
+    assert [(one.reason, one.evidence) for one in shown] == [
+        (f"{hidden}. To change: more of train.lr (0.1)", {}),
+        (hidden, {}),
+    ]

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from imgid_audit.core.fit import Answer, Flattening, Search, SearchTrial, Step, Study, Variant
-from imgid_audit.core.result import AuditResult
+from imgid_audit.core.fit import Answer, Fit, Flattening, Search, SearchTrial, Step, Study, Variant
+from imgid_audit.core.predictions import Costs, OperatingPoint
+from imgid_audit.core.result import AuditResult, Privacy, Undefined
 from imgid_audit.core.slices import TOTAL, Slice
 from imgid_audit.report import SECTIONS
 from imgid_audit.report.facts import Facts
+from imgid_audit.report.published_fit import publishable_search
 from imgid_audit.report.sections.training import Training
 from imgid_audit.report.trained import wording
 from imgid_audit.report.trained.lines import search_lines
@@ -69,8 +71,7 @@ def test_a_search_for_the_worst_class_is_judged_on_test() -> None:
         "Recall of the worst class, chosen less given: +5.2 [1.1, 9.3] points (95 %)."
     )
     assert wording.glance(search).endswith("it helps")
-    assert found.tested is not None
-    assert found.tested.rows[0][0].detail == "objective: helps"
+    assert found.tested[0].rows[0][0].detail == "objective: helps"
 
 
 def with_given(state: str) -> Search:
@@ -120,9 +121,95 @@ def test_where_the_settings_as_given_stay_only_whole_trainings_were_compared() -
 def test_the_terminal_rounds_as_the_report_does(value: float, shown: str) -> None:
     search = made.search()
     trials = tuple(replace(t, value=value) if t.number == 13 else t for t in search.trials)
-    first, best = map(plain, search_lines(replace(search, trials=trials)))
+    first, given, best, worth = map(plain, search_lines(replace(search, trials=trials)))
     assert first == "search: 20 of 20 trials (16 complete, 1 failed, 3 pruned); all trials"
-    assert best.startswith(f"best: trial 13, {search.criterion} {shown}: lr = 0.0019, ")
+    assert best.startswith(f"best: trial 13, {wording.criterion(search)} {shown}: lr = 0.0019, ")
+    assert given.startswith(f"given: trial 0, {wording.criterion(search)} ")
+    assert worth == "The best of 20 tries on the same val rows looks better than it is."
+
+
+def scored(search: Search) -> Search:
+    """Log loss over all rows as the objective; groups are shown beside it, and no gap can be told."""
+    gone = Undefined("empty", "fewer than 2 groups with enough rows")
+    found = []
+    for one in search.changes:
+        quantity = {"worst_group": "overall", "overall": "worst_group"}.get(one.quantity, one.quantity)
+        one = replace(one, metric="log_loss", quantity=quantity)  # type: ignore[arg-type]
+        if one.quantity == "gap":
+            one = replace(one, value=gone, interval=None, before=gone, after=gone)
+        found.append(one)
+    rate = replace(search.changes[1], verdict=None)
+    objective = replace(search.objective, metric="log_loss", quantity="overall", across=(), ignore=())
+    return replace(search, objective=objective, changes=(*found, rate), better="lower", criterion="log_loss on val")
+
+
+def test_scores_are_not_drawn_and_groups_beside_an_objective_over_all_rows_have_their_name() -> None:
+    scores, rates = part(scored(made.search())).tested
+    assert scores.heading == "What the choice changed on test"
+    assert rates.heading == ""
+    names = [row[0].text for row in scores.rows]
+    assert names[:3] == [
+        "Log loss over all rows",
+        "Log loss in the worst group of device",
+        "Gap in log loss across device",
+    ]
+    assert [row[0].text for row in rates.rows] == ["Accuracy over all rows"]
+    assert all(cell.strip is None for row in scores.rows for cell in row)
+    assert all(column.axis is None for column in scores.columns)
+    assert rates.columns[-1].axis is not None
+    gap = scores.rows[2]
+    assert [cell.text for cell in gap[1:]] == ["undefined"] * 3 + ["fewer than 2 groups with enough rows"]
+    without = tuple(one for one in scored(made.search()).changes if one.quantity not in ("group", "gap"))
+    bare = part(replace(scored(made.search()), changes=without)).tested[0]
+    assert [row[0].text for row in bare.rows] == ["Log loss over all rows", "Log loss in the worst group"]
+    assert [column.kind for column in bare.columns] == ["name", "number", "number", "number"]
+
+
+def test_a_criterion_is_told_by_its_printed_name() -> None:
+    search = scored(made.search())
+    found = part(search)
+    facts = {fact.term: fact.text for fact in found.facts}
+    assert facts["Objective"] == "Log loss over all rows on val; lower is better. Test rows took no part"
+    assert found.trials.caption.endswith("the value is log loss over all rows on val")
+    assert found.fresh is not None
+    assert found.fresh.caption.startswith("Log loss over all rows on val: ")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "median", "told"),
+    [
+        ("accuracy", 0.9354, 0.9384, "its best value (93.5 %) was worse than the median of 7 trials (93.8 %)."),
+        ("accuracy", 0.99999, 1.0, "its best value (> 99.9 %) was worse than the median of 7 trials (100 %)."),
+        ("log_loss", 3.2e-05, 1e-05, "its best value (< 0.001) was worse than the median of 7 trials (< 0.001)."),
+    ],
+)
+def test_why_a_trial_was_stopped_is_told_in_the_unit_of_the_table(
+    metric: str, value: float, median: float, told: str
+) -> None:
+    reason = f"in the first 3 epochs its best value ({value!r}) was worse than the median of 7 trials ({median!r})"
+    search = replace(made.search(), objective=replace(made.OBJECTIVE, metric=metric))
+    trial = SearchTrial(7, {}, "pruned", value, 3, reason)
+    assert plain(wording.stopped(search, trial)) == f"In the first 3 epochs {told}"
+    lost = replace(trial, state="failed", value=None, reason="the loss was not finite (1.5)")
+    assert wording.stopped(search, lost) == "The loss was not finite (1.5)."
+
+
+def test_no_evidence_has_its_caution_where_its_numbers_are_hidden() -> None:
+    found = part(publishable_search(made.search("no evidence", 0.01), Privacy(11)))
+    assert found.headline.startswith("No evidence")
+    assert found.explanation == (
+        "Accuracy in the worst group of device, chosen less given: suppressed. No evidence is not evidence of no "
+        "difference."
+    )
+    (table,) = found.tested
+    assert [column.kind for column in table.columns] == ["name", "number", "number", "number"], "nothing is drawn"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(1e30, "1e+30"), (1e-05, "1e-05"), (0.0001, "0.0001"), (10.0, "10"), (0.004016, "0.004016")]
+)
+def test_a_setting_is_written_as_the_space_writes_it(value: float, told: str) -> None:
+    assert wording.value(value) == told == f"{value:.6g}"
 
 
 # --- architectures
@@ -249,6 +336,95 @@ def test_groups_that_do_not_change_and_groups_that_are_open_are_told_apart() -> 
     assert said(study("augment_effect", WAYS, steps)).endswith(
         "; no change for F, for the others the data cannot tell."
     )
+
+
+# --- with what settings
+
+
+def test_studies_say_whose_settings_they_were_made_with() -> None:
+    for study in (made.ladder(), made.data_ladder(), made.augment_effect()):
+        for chosen, told in ((None, "as given"), ({"lr": 0.1}, "as the search chose")):
+            facts = {fact.term: fact.text for fact in study_part(study, chosen).facts}
+            assert facts["Settings"] == told
+
+
+def test_augmentation_that_a_search_chose_is_not_called_as_given() -> None:
+    found = study_part(made.augment_effect(), {"augment.rotation": 15.0})
+    told = str((found.said, found.warnings, found.tables))
+    assert "As the search chose: over all rows" in told
+    assert "s given" not in told
+    given = study_part(made.augment_effect(), {"lr": 0.1})
+    assert "As given: over all rows" in str(given.warnings), "the search left the augmentation as it was"
+
+
+def test_a_report_tells_its_studies_what_the_search_chose() -> None:
+    def settings(fit: Fit) -> set[str]:
+        found = SECTIONS["training"].build(Facts.of(made.trained(fit), factory.EPOCH))
+        assert isinstance(found, Training)
+        return {fact.text for study in found.studies for fact in study.facts if fact.term == "Settings"}
+
+    assert settings(made.fit()) == {"as the search chose"}
+    assert settings(replace(made.fit(), search=made.kept())) == {"as given"}
+    assert settings(replace(made.fit(), search=None)) == {"as given"}
+
+
+def test_a_study_without_steps_has_no_legend_of_them() -> None:
+    lone = replace(made.ladder(), variants=made.ladder().variants[:1], steps=(), enough=None)
+    assert study_part(lone).legend == ""
+    assert study_part(made.ladder()).legend.startswith(
+        "No change: the whole interval is within 1\xa0point of 0, even where it does not hold 0. Better, worse: else "
+    )
+
+
+@pytest.mark.parametrize(
+    ("init", "told"),
+    [
+        (None, "random weights"),
+        ("DEFAULT", "DEFAULT"),
+        ("/home/ann/secret/net.safetensors", "net.safetensors"),
+        ("C:\\Users\\ann\\net.pt", "net.pt"),
+    ],
+)
+def test_a_starting_point_is_told_without_where_it_lay(init: str | None, told: str) -> None:
+    facts = {fact.term: fact.text for fact in training({"train": {"init": init, "lr": 0.1}}).facts}
+    assert facts["Starting point"] == told
+
+
+@pytest.mark.parametrize(("method", "told"), [("ema", "method ema, decay 0.9"), ("swa", "method swa, start 0.5")])
+def test_an_average_is_told_by_what_it_reads(method: str, told: str) -> None:
+    average = {"method": method, "decay": 0.9, "start": 0.5}
+    facts = {fact.term: fact.text for fact in training({"train": {"average": average}}).facts}
+    assert facts["Average of weights"] == told
+    assert wording.block(average, "average", {"average.method": "ema"}) == "method ema, decay 0.9"
+
+
+def test_curves_of_an_averaged_network_say_which_weights_each_is_of() -> None:
+    for averaged in (True, False, None):
+        fit = replace(made.fit(), curves=replace(made.curves(), best_averaged=averaged))
+        found = SECTIONS["training"].build(Facts.of(made.trained(fit), factory.EPOCH))
+        assert isinstance(found, Training)
+        for caption in (found.figures[0].caption, found.panels[0].caption):
+            assert ("Val is of the averaged weights" in caption) == (averaged is not None)
+
+
+def test_two_ways_of_deciding_are_told_apart() -> None:
+    result = made.trained()
+
+    def told(**found: object) -> tuple[str, str]:
+        evaluation = replace(result.evaluation, **{"operating_point": None, "costs": None, **found})  # type: ignore[arg-type]
+        built = SECTIONS["training"].build(Facts.of(replace(result, evaluation=evaluation), factory.EPOCH))
+        assert isinstance(built, Training)
+        assert built.gap is not None
+        return built.decided, built.gap.notes[0]
+
+    assert told()[0] == ""
+    assert told()[1].startswith("Dashed line")
+    of = "Curves: the class of highest score. Gap, findings, search and studies: "
+    given = OperatingPoint(0.4, "threshold 0.4", "given")
+    assert told(operating_point=given) == (f"{of}at the threshold in force.",) * 2
+    picked = OperatingPoint(0.4, "max f1", "val")
+    assert told(operating_point=picked)[0] == f"{of}at the threshold in force; other networks have one of their own."
+    assert told(costs=Costs(((0.0, 1.0), (5.0, 0.0))))[1] == f"{of}by the costs in force."
 
 
 # --- what picked

@@ -1,14 +1,11 @@
-"""A prediction run that is killed at random moments and resumed ends with the bytes of an unbroken run."""
+"""A prediction run that is killed at any moment and resumed ends with the bytes of an unbroken run."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,46 +37,27 @@ class Runs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._driver.communicate(timeout=60)
+        self._driver.communicate(timeout=500)
 
     def whole(self, out: Path) -> str:
         """Run to the end; the digest of what it left."""
-        self._start(out)
-        assert self._answer() == 0
+        assert self._run("none", out) == 0
         return digest(out)
 
-    def killed(self, out: Path, shards: int, delay: float) -> bool:
-        """SIGKILL `delay` seconds after `out` holds `shards` more shards; whether that came before its end."""
-        wanted = count(out) + shards
-        process = self._start(out)
-        while count(out) < wanted and alive(process):
-            time.sleep(0.001)
-        time.sleep(delay)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-        return self._answer() == -signal.SIGKILL
+    def killed(self, out: Path, moment: str) -> bool:
+        """Run until the moment (see the driver); whether that came before the end."""
+        return self._run(moment, out) == -signal.SIGKILL
 
-    def _start(self, out: Path) -> int:
+    def _run(self, moment: str, out: Path) -> int:
         assert self._driver.stdin is not None
-        self._driver.stdin.write(f"{out}\n")
-        self._driver.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> int:
         assert self._driver.stdout is not None
+        self._driver.stdin.write(f"{moment} {out}\n")
+        self._driver.stdin.flush()
         return int(self._driver.stdout.readline())
 
 
 def count(folder: Path) -> int:
     return len(list(folder.glob("*.parquet")))
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def digest(folder: Path) -> str:
@@ -90,26 +68,30 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def test_two_kills_over_200_images(world: Callable, tmp_path: Path) -> None:
-    """The second kill falls into the resumed run."""
+def test_kills_over_200_images(world: Callable, tmp_path: Path) -> None:
+    """Around every write of the first shards, and between batches; each kill is of the run that goes on."""
     with Runs(world(200, size=SIDE).root, tmp_path, shard_rows=10) as runs:
         clean = runs.whole(tmp_path / "clean")
-        out = tmp_path / "killed"
-        assert runs.killed(out, 7, 0.002)
-        assert runs.killed(out, 5, 0.001)
-        assert 12 <= count(out) < 20
+        out, before = tmp_path / "killed", 0
+        for number in range(1, 9):
+            assert runs.killed(out, f"sync:{number}")
+        for moment in ("batch:2", "batch:4", "sync:21", "batch:1"):
+            assert runs.killed(out, moment)
+            assert before <= count(out) < 20
+            before = count(out)
+        assert before >= 8
         assert runs.whole(out) == clean
 
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_still_gets_there(world: Callable, tmp_path: Path) -> None:
-    """One folder, killed after every second shard until it ends by itself."""
+    """One folder, killed in every third shard until a run ends by itself."""
     with Runs(world(1000, size=SIDE).root, tmp_path, shard_rows=50) as runs:
         clean = runs.whole(tmp_path / "clean")
         out, kills = tmp_path / "killed", 0
-        while runs.killed(out, 2, 0.0):
+        while runs.killed(out, "sync:11"):
             kills += 1
-            assert kills <= 10
+            assert kills <= 20
         assert kills >= 5
         assert digest(out) == clean
 
@@ -120,9 +102,8 @@ def test_twenty_kills_over_3000_images(world: Callable, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     with Runs(world(3000, size=SIDE).root, tmp_path, shard_rows=100) as runs:
         clean = runs.whole(tmp_path / "clean")
-        fell = 0
         for number in range(20):
-            out, shards, delay = tmp_path / f"killed-{number}", int(rng.integers(0, 29)), rng.uniform(0, 0.1)
-            fell += runs.killed(out, shards, delay)
-            assert runs.whole(out) == clean, f"kill {number}, {delay:.3f} s after {shards} shards"
-        assert fell >= 15
+            out = tmp_path / f"killed-{number}"
+            moment = f"sync:{rng.integers(1, 120)}" if number % 2 else f"batch:{rng.integers(1, 210)}"
+            assert runs.killed(out, moment), moment
+            assert runs.whole(out) == clean, moment

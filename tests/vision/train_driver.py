@@ -1,11 +1,15 @@
 """One training in a process of its own: ``train_driver.py IMAGES OUT ROWS FAULT [key=json ...]``, also below torchrun.
 
-FAULT makes something go wrong: ``none``; ``kill:N`` ends the process (by SIGKILL) after epoch N's checkpoint;
-``raise:N`` raises in the second process in its N-th step; ``stop:N`` asks the second process to stop there.
+FAULT makes something go wrong: ``none``; ``kill:N`` ends the process (by SIGKILL) after epoch N's checkpoint,
+``step:N`` in its N-th step, ``before:N`` and ``after:N`` around the N-th time that a file or folder is synced;
+``raise:N`` raises in the second process in its N-th step, ``memory:N`` says there that memory ran out, ``dies:N`` kills
+it; ``stop:N`` asks the second process to stop there.
+Of two processes, one that torchrun asks to end does not: it must end by itself, for torchrun waits 30 s and kills it.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -44,6 +48,8 @@ def main() -> int:
     model = ModelSettings(architecture=architecture, input=InputSettings(size=SIDE))
     settings = TrainSettings(**{"epochs": 3, "batch_size": 16, "lr": 0.01, "workers": 0, **given})
     with_fault(fault)
+    if "RANK" in os.environ:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with joined(settings.device) as world:
             record = train(made.manifest, made.task, images, model, settings, out, stop=asked(fault))
@@ -65,15 +71,35 @@ def with_fault(fault: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         checkpoint.save = dying
-    if kind == "raise":
+    if kind in ("raise", "memory", "dies", "step"):
         step, steps = Loop._step, iter(range(1000))
 
         def failing(self: Loop, *args: object) -> float:
-            if next(steps) == int(count) and current().rank == 1:
-                raise ValueError("planted in the second process")
+            if next(steps) == int(count):
+                if kind == "step" or (kind == "dies" and current().rank == 1):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if current().rank == 1:
+                    raise (MemoryError if kind == "memory" else ValueError)("planted in the second process")
             return step(self, *args)
 
         Loop._step = failing
+    if kind in ("before", "after"):
+        die_when_syncing(kind, int(count))
+
+
+def die_when_syncing(when: str, count: int) -> None:
+    """SIGKILL at the `count`-th sync (from 1); a file that is written takes two, before and after its renaming."""
+    sync, syncs = os.fsync, itertools.count(1)
+
+    def dying(handle: int) -> None:
+        last = next(syncs) == count
+        if last and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(handle)
+        if last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.fsync = dying
 
 
 def asked(fault: str):

@@ -23,7 +23,7 @@ def confirmed(of: Searched, search: Search) -> Search:
     parameters = {GIVEN: search.trials[0].parameters, CHOSEN: search.choice.parameters}
     first = of.job.config.train.seed
     seeds = tuple(range(first, first + of.settings.confirm))
-    networks = {name: [_network(of, values, seed) for seed in seeds] for name, values in parameters.items()}
+    networks = {name: [_network(of, name, values, seed) for seed in seeds] for name, values in parameters.items()}
     config = of.job.config
     runs = {
         name: MethodRuns(name, seeds, tuple(decisions_of(of.job, one, "test") for one in found))
@@ -49,9 +49,9 @@ def unconfirmed(search: Search) -> Search:
     return replace(search, seeds=(), val={}, estimates=(), changes=(), notes=notes)
 
 
-def _network(of: Searched, parameters: Mapping[str, Any], seed: int) -> Network:
+def _network(of: Searched, name: str, parameters: Mapping[str, Any], seed: int) -> Network:
     model, train = of.space.applied(parameters)
-    of.job.progress.step(f"confirm, seed {seed}")
+    of.job.progress.step(f"confirm, settings as {name}, seed {seed}")
     seeded = train.model_copy(update={"seed": seed})
     return trained(of.job, model, seeded, of.job.inputs.manifest, splits=("val", "test"))
 

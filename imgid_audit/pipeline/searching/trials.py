@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgid_audit.config import Config
-from imgid_audit.core.errors import InputError, StoppedError
+from imgid_audit.core.errors import AuditError, InputError, StoppedError
 from imgid_audit.core.fit import Search
 from imgid_audit.core.values import Undefined
 from imgid_audit.pipeline.job import Job
@@ -72,7 +72,8 @@ def run_trials(of: Searched, fingerprint: str) -> Search:
     """
     job = of.job
     path, trials = job.folder.search / "study.db", of.space.distinct(of.settings.trials)
-    with open_study(path, fingerprint, of.space, of.settings, higher=of.objective.higher) as study:
+    higher = of.objective.higher
+    with open_study(path, fingerprint, of.space, of.settings, higher=higher, stop=job.stop) as study:
         while True:
             ticket = study.ask(job.stop)
             if ticket is not None:
@@ -101,9 +102,9 @@ def _try(of: Searched, ticket: Ticket) -> None:
         forget(job, model, train, job.inputs.manifest)
         ticket.prune(watch.epochs, ticket.reason)
     except DivergedError as error:
-        ticket.fail(str(error), watch.epochs)
+        ticket.fail(str(error), error.epochs)
     except (InputError, StoppedError) as error:
-        if job.stop() or not _of_its_settings(ticket, error):
+        if job.stop() or error is watch.untold or not _of_its_settings(ticket, error):
             ticket.release()
             raise
         ticket.fail(str(error), watch.epochs)
@@ -134,20 +135,30 @@ def valued(of: Searched, scores: Scores) -> float | Undefined:
 
 
 class _Watched:
-    """Tells the study the objective after every epoch; raises where the trial is not worth going on with."""
+    """Tells the study the objective after every epoch; raises where the trial is not worth going on with.
+
+    `untold` is why the study could not be told: that says nothing of the trial.
+    """
 
     def __init__(self, of: Searched, ticket: Ticket) -> None:
         self.of, self.ticket, self.epochs = of, ticket, 0
+        self.untold: AuditError | None = None
 
     def __call__(self, epoch: EpochRecord, rows: NDArray[np.intp], scores: Scores) -> None:
         self.epochs = epoch.epoch
-        if self.of.settings.pruner == "none":
-            return
-        inputs = self.of.job.inputs
-        seen = np.full((len(inputs.manifest), len(inputs.task.labels)), np.nan)
-        seen[rows] = scores
-        value = valued(self.of, seen)
-        if self.ticket.report(epoch.epoch, None if isinstance(value, Undefined) else value):
+        value = None
+        if self.of.settings.pruner != "none":
+            inputs = self.of.job.inputs
+            seen = np.full((len(inputs.manifest), len(inputs.task.labels)), np.nan)
+            seen[rows] = scores
+            found = valued(self.of, seen)
+            value = None if isinstance(found, Undefined) else found
+        try:
+            stopped = self.ticket.report(epoch.epoch, value)
+        except AuditError as error:
+            self.untold = error
+            raise
+        if stopped:
             raise PrunedError
 
 

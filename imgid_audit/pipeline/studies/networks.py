@@ -63,7 +63,8 @@ class _Answers:
         rows = _rows_of(manifest, splits)
         odd = len(np.intersect1d(rows, self.odd))
         if odd:
-            raise DivergedError(f"the trained network gives {NON_FINITE} for {odd} of {len(rows)} images")
+            told = f"the trained network gives {NON_FINITE} for {odd} of {len(rows)} images"
+            raise DivergedError(told, len(self.network.record.epochs))
         scores = np.full_like(self.network.scores, np.nan)
         scores[rows] = self.network.scores[rows]
         inside = set(rows.tolist())
@@ -105,13 +106,15 @@ def trained(
         except (InputError, StoppedError) as error:
             if not job.stop():
                 diverged = isinstance(error, DivergedError)
+                epochs = error.epochs if isinstance(error, DivergedError) else 0
                 if asked is None:
-                    shelf.put(key, KeptNetwork({}, {"failed": why_not(error), "final": diverged}))
+                    shelf.put(key, KeptNetwork({}, {"failed": why_not(error), "final": diverged, "epochs": epochs}))
                 if diverged:
                     _forget_weights(folder)
             raise
         shelf.put(key, _to_keep(asked))
-    _forget_weights(folder)
+    if not job.stop():  # whoever only looks may do so beside a process that trains here
+        _forget_weights(folder)
     return asked.about(manifest, splits)
 
 
@@ -265,7 +268,7 @@ def _kept(kept: KeptNetwork | None, folder: Path, manifest: Manifest) -> _Answer
     facts: Mapping[str, Any] = kept.facts
     if facts["failed"]:
         if facts["final"]:
-            raise DivergedError(str(facts["failed"]))
+            raise DivergedError(str(facts["failed"]), int(facts.get("epochs", 0)))
         return None
     record = read_record(folder)
     if record is None or record.sha256 != facts["sha256"]:

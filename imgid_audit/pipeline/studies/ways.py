@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgid_audit.comparison.runs import MethodRuns
-from imgid_audit.comparison.studies import TRUE_CLASS, StudySpec, steps, study_estimates
+from imgid_audit.comparison.studies import TRUE_CLASS, StudySpec, left_out, steps, study_estimates
 from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.core.fit import Step, Study, StudyKind, Variant
 from imgid_audit.core.manifest import Manifest
@@ -104,7 +104,7 @@ class Bench:
             estimates=study_estimates(runs, self.spec) if runs else (),
             steps=tuple(taken),
             rows=len(runs[0].decisions[0]) if runs else 0,
-            notes=(ON_VAL, *notes),
+            notes=(ON_VAL, *notes, *(_left_out(runs[0].decisions[0], self.spec) if runs else ())),
             **found,
         )
 
@@ -147,6 +147,16 @@ def settings_of(job: Job) -> tuple[ModelSettings, TrainSettings]:
     model = job.fitted.model
     assert model is not None
     return model, job.fitted.train.alone()
+
+
+def _left_out(decisions: Decisions, spec: StudySpec) -> tuple[str, ...]:
+    """Of whom the worst group and the worst class do not speak."""
+    named = {"worst_group": "worst group", "worst_class": "worst class"}
+    return tuple(
+        f"Left out of the {named[quantity]} on val: {name}: {why}."
+        for quantity, found in left_out(decisions, spec).items()
+        for name, why in found.items()
+    )
 
 
 def _ran(

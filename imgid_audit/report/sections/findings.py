@@ -1,4 +1,4 @@
-"""Findings of the checks: what they found, what passed, and which could not run."""
+"""Findings of the checks: what they found, what they cannot tell, what passed, and which could not run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgid_audit.report.facts import Facts
 from imgid_audit.report.section import Section
 
 SEVERITIES = ("high", "medium", "low", "info")
-STATUSES = ("finding", "passed", "skipped", "not_applicable")
+STATUSES = ("finding", "inconclusive", "passed", "skipped", "not_applicable")
 EVIDENCE = 12
 LONGEST = 400
 
@@ -35,7 +35,7 @@ class FindingLine:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Payload: findings by severity, then what passed, then what did not run."""
+    """Payload: findings by severity, then what the data cannot tell, what passed, what did not run."""
 
     lead: str
     lines: tuple[FindingLine, ...]

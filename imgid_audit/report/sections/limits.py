@@ -41,7 +41,8 @@ def build(facts: Facts) -> Limits:
         Limit("Rules that were not evaluated", _verdicts(facts, "not_evaluated")),
         Limit("Estimates that have no value", _undefined_estimates(facts)),
         Limit("Gaps that have no value", _undefined_gaps(facts)),
-        Limit("Checks that did not run", _checks(facts)),
+        Limit("Checks that the data cannot answer", _checks(facts, "inconclusive")),
+        Limit("Checks that did not run", _checks(facts, "skipped", "not_applicable")),
         Limit("Rows that were not evaluated", _rows(facts)),
         Limit("What this audit does not look at", _standing(facts)),
     )
@@ -101,9 +102,10 @@ def _named(found: list[str], every: int, between: str) -> str:
     return between.join(names[:MOST]) + more
 
 
-def _checks(facts: Facts) -> tuple[str, ...]:
-    idle = [f for f in facts.result.findings if f.status in ("skipped", "not_applicable")]
-    return tuple(words.ended(f"{f.code} {f.title}: {words.FINDING_WORDS[f.status].lower()}, {f.reason}") for f in idle)
+def _checks(facts: Facts, *statuses: str) -> tuple[str, ...]:
+    open_ones = [f for f in facts.result.findings if f.status in statuses]
+    said = ((f, words.FINDING_WORDS[f.status].lower()) for f in open_ones)
+    return tuple(words.ended(f"{f.code} {f.title}: {status}, {f.reason}") for f, status in said)
 
 
 def _rows(facts: Facts) -> tuple[str, ...]:

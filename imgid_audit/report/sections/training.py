@@ -38,6 +38,7 @@ class Training:
 
     lead: str
     facts: tuple[Fact, ...]
+    decided: str
     figures: tuple[Figure, ...]
     epochs: Table | None
     panels: tuple[Panels, ...]
@@ -53,22 +54,37 @@ def build(facts: Facts) -> Training | None:
     fit = facts.result.fit
     if fit is None or fit == Fit(None, (), hashes=fit.hashes):
         return None
-    gap = gaps.table(fit.gaps)
-    found = fit.curves
+    found, decided = fit.curves, _decided(facts)
+    gap = gaps.table(fit.gaps, decided)
+    chosen = None if fit.search is None else wording.choice(fit.search)
     hiding = facts.result.privacy
     hidden = "" if hiding is None else fit_reason(hiding)
     return Training(
         lead=" ".join(filter(None, ("" if found is None else wording.audited(found), ON_VAL, hidden))),
         facts=_facts(facts, fit),
+        decided="" if found is None else decided,
         figures=() if found is None else curves.overall(found),
         epochs=None if found is None else curves.epochs(found),
         panels=() if found is None else curves.panels(found),
         gap_said="" if gap is None else f"{GAP} {_optimism(facts, 'and the gap as much too small')}",
         gap=gap,
         search=None if fit.search is None else searched.part(fit.search),
-        studies=tuple(studies.part(study) for study in fit.studies),
+        studies=tuple(studies.part(study, chosen) for study in fit.studies),
         limits=_limits(facts, fit),
     )
+
+
+def _decided(facts: Facts) -> str:
+    """By what a row of val is called right: two ways, where a threshold or costs decide; else ''."""
+    evaluation, fit = facts.result.evaluation, facts.result.fit
+    point = evaluation.operating_point
+    if fit is None or (point is None and evaluation.costs is None):
+        return ""
+    others = [name for name, made in (("search", fit.search), ("studies", fit.studies)) if made]
+    of = f"Gap, {', '.join(['findings', *others][:-1])} and {others[-1]}" if others else "Gap and findings"
+    own = "; other networks have one of their own" if others and point is not None and point.source != "given" else ""
+    how = f"at the threshold in force{own}" if evaluation.costs is None else "by the costs in force"
+    return f"Curves: the class of highest score. {of}: {how}."
 
 
 def _optimism(facts: Facts, also: str = "") -> str:
@@ -115,7 +131,7 @@ def _said(train: Mapping[str, Any], chosen: Mapping[str, Any]) -> list[tuple[str
 
     steps = ", ".join(f"{label} {of(key)}".strip() for key, label in _OPTIMISER if of(key))
     return [
-        ("Starting point", of("init") or "random weights"),
+        ("Starting point", wording.starting_point(train.get("init"))),
         ("Optimiser", steps),
         ("Fine-tuning", wording.block(train.get("fine_tune"), "fine_tune", chosen)),
         ("Average of weights", wording.block(train.get("average"), "average", chosen)),

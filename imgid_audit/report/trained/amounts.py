@@ -182,7 +182,7 @@ def _halved(study: Study, own: dict[Slice, Step]) -> Table | None:
     )
     note = (
         "Worse: its own images matter, so that more of them may help. No change: images of other groups may serve "
-        "as well."
+        "as well. Better: fewer of its own images raised it."
     )
     caption = "Half of one group's training rows removed, all others kept; its own accuracy on val"
     return Table(

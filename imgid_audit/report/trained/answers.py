@@ -61,11 +61,14 @@ def changed(step: Step) -> str:
 
 
 def legend(study: Study) -> str:
-    """What the answers of a study mean."""
+    """What the answers of a study mean; '' where it has none."""
+    if not study.steps:
+        return ""
     return (
-        f"Better, worse: the whole interval is above, or below, 0. No change: it is within {points(study.tolerance)} "
-        "of 0. Cannot tell: neither. The intervals of a step hold together: those of all groups and the worst of them, "
-        "and those of all classes and the worst of them; that of all rows by itself."
+        f"No change: the whole interval is within {points(study.tolerance)} of 0, even where it does not hold 0. "
+        "Better, worse: else wholly above or below 0. Cannot tell: neither. The intervals of a step hold together: "
+        "those of all groups and the worst of them, and those of all classes and the worst of them; that of all rows "
+        "by itself."
     )
 
 
@@ -76,16 +79,16 @@ def of_data(study: Study, last: Mapping[Any, Step], own: Mapping[Any, Step]) -> 
     """
     end = _last_shares(study)
     moved = {one.slice: _rise(study, last.get(one.slice)) for one in study.flattening}
-    said = [_of_all(one, moved[one.slice], end) for one in study.flattening if not one.slice.attributes]
+    said = [_of_all(study, one, moved[one.slice], end) for one in study.flattening if not one.slice.attributes]
     parts = [one for one in study.flattening if one.slice.attributes]
     rising = [one for one in parts if one.last == "better"]
-    said += [_of_group(one, moved[one.slice], own.get(one.slice), end) for one in rising]
+    said += [_of_group(study, one, moved[one.slice], own.get(one.slice), end) for one in rising]
     falling = [one for one in parts if one.last == "worse"]
     said += [f"Of {group(one.slice)} accuracy fell at the last step{moved[one.slice]}." for one in falling]
     flat = [one for one in parts if one.at is not None and one.last == "same"]
     if flat:
         named_ = named([group(one.slice) for one in flat])
-        said.append(f"More training rows like these would likely not help {named_}: the curve is flat.")
+        said.append(f"More training rows like these would likely not help {named_} {_more(study)}: the curve is flat.")
     open_ones = [group(one.slice) for one in parts if one not in (*rising, *falling, *flat)]
     if open_ones:
         said.append(f"For {named(open_ones)} the data cannot tell whether more would help.")
@@ -120,7 +123,12 @@ def _rise(study: Study, step: Step | None) -> str:
     return f" ({changed(step)} from {shares[step.before]} to {shares[step.after]} of the training rows)"
 
 
-def _of_all(one: Flattening, rise: str, end: str) -> str:
+def _more(study: Study) -> str:
+    """By how much a flat curve says that more rows would not help, and what else it stands on."""
+    return f"by more than {points(study.tolerance)}, with these training settings"
+
+
+def _of_all(study: Study, one: Flattening, rise: str, end: str) -> str:
     if one.last == "better" and end:
         return f"Over all rows accuracy rose{rise}; {end}."
     if one.last == "better":
@@ -130,23 +138,30 @@ def _of_all(one: Flattening, rise: str, end: str) -> str:
     if one.at is not None and one.last == "same":
         return (
             f"Over all rows the curve is flat from {numbers.plural(one.at, 'training row')} on: more rows like these "
-            "would likely not help."
+            f"would likely not help {_more(study)}."
         )
     return "Over all rows the data cannot tell whether more training rows would help."
 
 
-def _of_group(one: Flattening, rise: str, own: Step | None, end: str) -> str:
+def _of_group(study: Study, one: Flattening, rise: str, own: Step | None, end: str) -> str:
     name = group(one.slice)
     if end:
         return f"Of {name} accuracy rose{rise}; {end}."
+    if own is not None and own.answer == "better":
+        return (
+            f"Of {name} accuracy rose at the last step{rise}; yet half of its own images removed raised it as well "
+            f"({changed(own)}), so images of other groups made the rise."
+        )
     said = f"Collect more of {name}: its accuracy still rose at the last step{rise}"
     if own is not None and own.answer == "worse":
         return f"{said}, and half of its own images removed lowered it ({changed(own)})."
     if own is not None and own.answer == "same":
         return (
-            f"{said}; yet half of its own images removed changed nothing, so images of other groups may serve as well."
+            f"{said}; yet half of its own images removed changed it by no more than {points(study.tolerance)}, so "
+            "images of other groups may serve as well."
         )
-    return f"{said}, in which every group grew."
+    said = f"{said}, in which every group grew"
+    return f"{said}." if own is None else f"{said}; the data cannot tell whose images made it rise."
 
 
 def of_augmentation(study: Study) -> tuple[tuple[str, ...], tuple[str, ...]]:

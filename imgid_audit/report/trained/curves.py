@@ -34,6 +34,14 @@ class Panels:
     table: Table
 
 
+AVERAGED = " Val is of the averaged weights, once the average has begun; train is of the weights that learn."
+
+
+def reading(of: Curves) -> str:
+    """What the lines are; with an average of weights the two are of different weights."""
+    return READING if of.best_averaged is None else f"{READING}{AVERAGED}"
+
+
 def overall(of: Curves) -> tuple[Figure, ...]:
     """Loss, and accuracy over all rows, by epoch."""
     kept = (float(of.best_epoch), "kept")
@@ -41,7 +49,7 @@ def overall(of: Curves) -> tuple[Figure, ...]:
     loss = [_line(of.val_loss), _line(of.train_loss, other=True)]
     drawn = chart(loss, Frame("epoch", "loss (nats)", "decimal", upright=kept))
     if drawn is not None:
-        made.append(Figure("Loss by epoch", drawn, _loss_said(of), f"{READING} Upright: the epoch kept."))
+        made.append(Figure("Loss by epoch", drawn, _loss_said(of), f"{reading(of)} Upright: the epoch kept."))
     total = next((one for one in of.slices if not one.slice.attributes), None)
     if total is not None:
         drawn = chart([_line(total.val), _line(total.train, other=True)], Frame("epoch", "accuracy", upright=kept))
@@ -75,7 +83,7 @@ def _panels(of: Curves, attributes: tuple[str, ...]) -> Panels:
     where = " × ".join(attributes)
     rest = len(curves) - len(shown)
     more = f" {numbers.plural(rest, 'more group')} not drawn." if rest else ""
-    caption = f"{READING} Grey: val of all rows. Upright: the epoch kept. Worst first.{more}"
+    caption = f"{reading(of)} Grey: val of all rows. Upright: the epoch kept. Worst first.{more}"
     return Panels(f"Learning curves by {where}", tuple(figures), caption, _table(curves, of, where))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from imgid_audit.core.fit import GeneralisationGap
 from imgid_audit.core.result import Undefined
@@ -16,8 +17,11 @@ from imgid_audit.report.trained.view import DASH, difference_axis, difference_ce
 PERCENT: Unit = "percent"
 
 
-def table(gaps: Sequence[GeneralisationGap], caption: str = "") -> Table | None:
-    """All rows first, then the groups of all attributes, the widest gap first; None without any."""
+def table(gaps: Sequence[GeneralisationGap], decided: str = "") -> Table | None:
+    """All rows first, then the groups of all attributes, the widest gap first; None without any.
+
+    `decided`: how rows were decided, where that is not as in the curves.
+    """
     if not gaps:
         return None
     total = next((one for one in gaps if not one.slice.attributes), None)
@@ -33,10 +37,10 @@ def table(gaps: Sequence[GeneralisationGap], caption: str = "") -> Table | None:
     columns.append(Column("Rows train, val", "number"))
     line = () if centre is None else (f"Dashed line: all rows, {numbers.signed_difference(centre, PERCENT)}.",)
     return Table(
-        caption or "Accuracy on train less that on val, percentage points; widest gap first",
+        "Accuracy on train less that on val, percentage points; widest gap first",
         (*columns, Column("", "plot", axis)),
         rows,
-        (*line, *methods.notes, *_of_sides(shown), *left_out),
+        (*filter(None, (decided,)), *line, *methods.notes, *_of_sides(shown), *left_out),
         "Generalisation gap by group",
         "forest compared",
     )
@@ -57,10 +61,11 @@ def _row(
     one: GeneralisationGap, axis: Axis | None, centre: float | None, methods: Methods, *, subjects: bool
 ) -> tuple[Cell, ...]:
     gap = difference_cell(one.value, one.interval)
+    gap = replace(gap, detail=gap.detail.removesuffix(f"{numbers.NBSP}points"))  # the value above it has the unit
     if isinstance(one.value, Undefined):
         gap = Cell("suppressed" if one.value.kind == "suppressed" else "undefined", "undefined")
     elif mark := methods.mark(one.interval):
-        gap = Cell(gap.text, gap.kind, gap.sort, mark, gap.detail)
+        gap = replace(gap, mark=mark)
     where = " × ".join(one.slice.attributes)
     sides = [
         DASH if isinstance(value, Undefined) else percent_cell(value, interval)

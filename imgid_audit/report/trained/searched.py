@@ -39,7 +39,7 @@ class SearchPart:
     explanation: str
     facts: tuple[Fact, ...]
     settings: Table | None
-    tested: Table | None
+    tested: tuple[Table, ...]
     fresh: Table | None
     history: Figure | None
     importance: Table | None
@@ -55,7 +55,7 @@ def part(search: Search) -> SearchPart:
     shown, left_out = capped(search.trials, MOST_PAPER, "trials")
     split = len(shown) if len(shown) <= FOLDED else OPEN_TRIALS
     first, rest = shown[:split], shown[split:]
-    caption = f"In the order in which they were begun; the value is {search.criterion}"
+    caption = f"In the order in which they were begun; the value is {wording.criterion(search)}"
     return SearchPart(
         headline,
         kind,
@@ -83,7 +83,10 @@ def _facts(search: Search) -> tuple[Fact, ...]:
     asked = f"{numbers.plural(len(search.trials), 'trial')} of {numbers.count(search.asked)} asked for: {tally}"
     limit = "" if search.minutes is None else f" (limit: {numbers.rate(search.minutes)} minutes)"
     told = [
-        Fact("Objective", f"{words.sentence(search.criterion)}; {search.better} is better. Test rows took no part"),
+        Fact(
+            "Objective",
+            f"{words.sentence(wording.criterion(search))}; {search.better} is better. Test rows took no part",
+        ),
         Fact("Trials", asked),
         Fact("Ended", f"{words.sentence(wording.ENDS.get(search.ended, search.ended))}{limit}"),
         Fact("Sampler", wording.SAMPLERS.get(search.sampler, search.sampler)),
@@ -180,8 +183,8 @@ def _importance(search: Search) -> Table | None:
     )
     columns = (Column("Setting", "name"), Column("Share", "number"), Column("", "plot"))
     note = (
-        "Share of the objective's variance over these trials that each setting explains. It speaks of the space that "
-        "was searched and of few trials; it has no interval."
+        "Share of the objective's variance over the complete trials that each setting explains. It speaks of the space "
+        "that was searched and of few trials; it has no interval."
     )
     return Table("Highest first", columns, rows, (note,), "Which settings mattered", "plain")
 
@@ -212,7 +215,7 @@ def _trial_row(search: Search, trial: SearchTrial) -> tuple[Cell, ...]:
     return (
         name(numbers.count(trial.number), role),
         value,
-        Cell(said, "text", status=kind, detail=words.statement(trial.reason)),
+        Cell(said, "text", status=kind, detail=wording.stopped(search, trial)),
         Cell(numbers.count(trial.epochs), "number", str(trial.epochs)),
         Cell(wording.parameters({key: trial.parameters[key] for key in trial.parameters})),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from imgid_audit.core.comparison import MethodChange, MethodEstimate
 from imgid_audit.core.fit import Search
 from imgid_audit.core.result import Interval, Undefined
@@ -19,63 +21,81 @@ UNITS = {"percent": 0, "decimal": 1}
 ORDER = {"overall": 1, "worst_group": 2, "gap": 3, "worst_class": 4, "group": 5}
 
 
-def tested(search: Search) -> Table | None:
-    """Chosen against given on the same test rows and seeds, the objective first."""
+def tested(search: Search) -> tuple[Table, ...]:
+    """Chosen against given on the same test rows and seeds: the objective first, then all else of its unit.
+
+    What is in another unit has a table of its own: scores (losses, ECE, AUROC) are not drawn, for they have no common
+    axis.
+    """
     found = [
         one for one in search.changes if one.method == "chosen" and one.selected == "declared" and not one.recalibrated
     ]
-    if not found:
-        return None
     judged = search.judged
     ordered = sorted(found, key=lambda one: (one is not judged, UNITS[words.unit(one.metric)], ORDER[one.quantity]))
-    shown, left_out = capped(ordered, MAX_ROWS, "changes")
-    axis = difference_axis([(one.value, one.interval) for one in shown if words.unit(one.metric) == "percent"])
+    units = dict.fromkeys(words.unit(one.metric) for one in ordered)
+    parts = [[one for one in ordered if words.unit(one.metric) == unit] for unit in units]
+    return tuple(_tested(search, part, first=not place) for place, part in enumerate(parts))
+
+
+def _tested(search: Search, found: Sequence[MethodChange], *, first: bool) -> Table:
+    """A table of changes in one unit; `first` has the heading, the caption and, where it is judged, the objective."""
+    shown, left_out = capped(found, MAX_ROWS, "changes")
+    axis = None
+    if words.unit(shown[0].metric) == "percent":
+        axis = difference_axis([(one.value, one.interval) for one in shown])
     methods = Methods([one.interval for one in shown])
-    rows = tuple(_tested_row(search, one, axis, methods, judged=one is judged) for one in shown)
-    columns = (
+    rows = [_tested_row(search, one, axis, methods) for one in shown]
+    columns = [
         Column("On test", "name"),
         Column("As given", "number"),
         Column("Chosen", "number"),
         Column("Change", "number"),
         Column("", "plot", axis),
-    )
-    notes = (
-        "Only the objective is judged; the other intervals stand for themselves and prove nothing.",
-        *methods.notes,
-        *left_out,
-    )
+    ]
+    if axis is None and not any(row[-1].text for row in rows):  # nothing is drawn, and nothing told in its place
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    notes = (*methods.notes, *(note.replace("audit.json", "fit.json") for note in left_out))
+    if not first:
+        return Table("The same of the other metrics", tuple(columns), tuple(rows), notes, "", "compared")
+    note = "Only the objective is judged; the other intervals stand for themselves and prove nothing."
     caption = "Chosen less given settings, on the same test rows and the same seeds, after the choice was frozen"
-    return Table(caption, columns, rows, notes, "What the choice changed on test", "compared")
+    heading = "What the choice changed on test"
+    return Table(caption, tuple(columns), tuple(rows), (note, *notes), heading, "compared")
 
 
-def _tested_row(
-    search: Search, one: MethodChange, axis: Axis | None, methods: Methods, *, judged: bool
-) -> tuple[Cell, ...]:
+def _tested_row(search: Search, one: MethodChange, axis: Axis | None, methods: Methods) -> tuple[Cell, ...]:
     said = words.sentence(_what(search, one))
-    verdict = compared.judged(one) if judged else None
+    verdict = compared.judged(one) if one is search.judged else None
     detail = "" if verdict is None else f"objective: {compared.VERDICT_WORDS[verdict].lower()}"
     sides = [
         _side(one, value, _interval(search, method, one))
         for method, value in (("given", one.before), ("chosen", one.after))
     ]
-    drawn = None
-    if words.unit(one.metric) == "percent":
-        drawn = difference_strip(one.value, one.interval, axis, 0.0)
-    reason = one.value.reason if isinstance(one.value, Undefined) and one.value.kind != "suppressed" else ""
-    return (name(said, detail), *sides, change_cell(one, methods), Cell(reason, "plot", strip=drawn))
+    drawn = difference_strip(one.value, one.interval, axis, 0.0)
+    change, reason = change_cell(one, methods), ""
+    if isinstance(one.value, Undefined) and one.value.kind != "suppressed":  # the reason once, where it has room
+        change, reason = Cell("undefined", "undefined"), one.value.reason
+    return (name(said, detail), *sides, change, Cell(reason, "plot", strip=drawn))
 
 
 def _what(search: Search, one: MethodChange) -> str:
     """The quantity in words; a group by its level."""
     if one.quantity == "group":
         return f"{words.series(one.metric, one.class_name, multiclass=True)}, {words.group(one.slice)}"
-    across = search.objective.across
-    return compared.quantity(one.quantity, one.metric, one.class_name, across)
+    said = compared.quantity(one.quantity, one.metric, one.class_name, groups_of(search))
+    return said.removesuffix(" of ").removesuffix(" across ")
+
+
+def groups_of(search: Search) -> tuple[str, ...]:
+    """The attributes of the groups that were compared on test, beside an objective over all rows too."""
+    beside = next((one.slice.attributes for one in search.changes if one.quantity == "group"), ())
+    return search.objective.across or beside
 
 
 def _side(one: MethodChange, value: float | Undefined, interval: Interval | None) -> Cell:
     if isinstance(value, Undefined):
-        return Cell(numbers.undefined(value), "undefined")
+        told = isinstance(one.value, Undefined) and one.value.reason == value.reason and value.kind != "suppressed"
+        return Cell("undefined" if told else numbers.undefined(value), "undefined")
     detail = "" if interval is None or one.quantity == "gap" else numbers.interval(interval, words.unit(one.metric))
     return number(side(value, one.quantity, one.metric), numbers.sort_key(value), detail)
 
@@ -123,5 +143,5 @@ def fresh(search: Search) -> Table | None:
         "A best value of many tries on one val split is too high. The other seeds show what is left of it; they still "
         "speak of the same val rows. Means are of the seeds that both have a value for."
     )
-    caption = f"{words.sentence(search.criterion)}: in the search, and of networks with seeds of their own"
+    caption = f"{words.sentence(wording.criterion(search))}: in the search, and of networks with seeds of their own"
     return Table(caption, columns, tuple(rows), (note,), "What the choice is worth with other seeds", "compared")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import PureWindowsPath
 from typing import Any
 
 from imgid_audit.core.comparison import MethodChange, Primary
@@ -24,7 +26,7 @@ SAMPLERS = {
 ENDS = {
     "all trials": "all trials that were asked for",
     "time": "the time limit; on another machine it may end elsewhere and choose another setting",
-    "grid exhausted": "every point of the grid was tried",
+    "grid exhausted": "every combination was tried",
 }
 
 
@@ -35,9 +37,9 @@ def parameters(of: Mapping[str, Any]) -> str:
 
 
 def value(found: Any) -> str:
-    """One parameter's value, with all the digits that were trained with."""
+    """One parameter's value, with all the digits that were trained with; very small and large as the space has them."""
     if isinstance(found, float):
-        return numbers.setting(found)
+        return repr(found) if "e" in repr(found) else numbers.setting(found)
     return "none" if found is None else compared.parameters({"": found}, ()).strip()
 
 
@@ -58,7 +60,19 @@ def block(of: Any, key: str, chosen: Mapping[str, Any]) -> str:
     found = {name: chosen.get(f"{key}.{name}", value) for name, value in of.items()}
     if key == "augment":
         found = {name: value for name, value in found.items() if value != OFF.get(name, 0)}
+    if key == "average":
+        idle = IDLE.get(found.get("method", ""))
+        found = {name: value for name, value in found.items() if name != idle}
     return parameters(found) if found else ""
+
+
+IDLE = {"ema": "start", "swa": "decay"}
+"""What a method of averaging does not read."""
+
+
+def starting_point(init: Any) -> str:
+    """The weights that a training began from: a file by its name, for where it lay on a machine is not published."""
+    return PureWindowsPath(str(init)).name if init is not None else "random weights"
 
 
 def audited(of: Curves) -> str:
@@ -81,6 +95,22 @@ def _kept(of: Curves) -> str:
 def objective(of: Primary) -> str:
     """The objective in words."""
     return compared.primary(of)
+
+
+def criterion(search: Search) -> str:
+    """What the trials were valued by, ``accuracy in the worst group of device on val``."""
+    return f"{objective(search.objective)} on val"
+
+
+VALUE = re.compile(r"\((-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?))\)")
+"""A value of the objective in the reason for which a trial was stopped early."""
+
+
+def stopped(search: Search, trial: SearchTrial) -> str:
+    """Why a trial was stopped early or failed; values of the objective as the table has them."""
+    if trial.state != "pruned":
+        return words.statement(trial.reason)
+    return words.statement(VALUE.sub(lambda found: f"({on_val(search, float(found[1]))})", trial.reason))
 
 
 def trial_named(search: Search, number: int | None) -> SearchTrial | None:
@@ -133,19 +163,24 @@ def conclusion(search: Search) -> tuple[str, StatusKind, str]:
     return headline, kind, " ".join(filter(None, (_on_test(search, change), _chosen(search), _fresh(search))))
 
 
+def on_test(search: Search) -> str:
+    """What the choice changed on test, with its interval; '' where it was not compared."""
+    return _on_test(search, search.judged)
+
+
 def _on_test(search: Search, change: MethodChange | None) -> str:
     what = words.sentence(objective(search.objective))
     if change is None:
         return ""
+    none = " No evidence is not evidence of no difference." if compared.judged(change) == "no evidence" else ""
     if isinstance(change.value, Undefined):
-        return words.ended(f"{what}, chosen less given: {numbers.undefined(change.value)}")
+        return words.ended(f"{what}, chosen less given: {numbers.undefined(change.value)}") + none
     unit = words.unit(change.metric)
     value = numbers.signed_difference(change.value, unit)
     if change.interval is not None:  # the unit stands behind the interval
         bounds = numbers.difference_interval(change.interval, unit)
         value = f"{value.removesuffix(f'{numbers.NBSP}points')} {bounds}"
     level = "" if change.interval is None else f" ({numbers.level(change.interval.level)})"
-    none = " No evidence is not evidence of no difference." if compared.judged(change) == "no evidence" else ""
     return f"{what}, chosen less given: {value}{level}.{none}"
 
 

@@ -36,12 +36,12 @@ class Claim(RunLock):
 def alone(file: Path, stop: Callable[[], bool]) -> Iterator[bool]:
     """True once no other process is in here; False where `stop` said so before."""
     claim = Claim(file)
-    while not claim.take():
-        if stop():
-            yield False
-            return
-        time.sleep(PAUSE)
     try:
+        while not claim.take():
+            if stop():
+                yield False
+                return
+            time.sleep(PAUSE)
         yield True
     finally:
         claim.drop()

@@ -27,13 +27,23 @@ def complaints(settings: SearchSettings, model: ModelSettings, train: TrainSetti
 
     The settings as given may lie outside it: they are tried first all the same.
     """
+    if settings.trials < 2:
+        told = "the first trial is the settings as given, so that nothing would be searched"
+        yield ("trials",), f"must be >= 2, got {settings.trials}: {told}"
     sound = True
     for name, entry in settings.space.items():
-        for trail, message in _entry(name, entry, model, train, settings.sampler):
+        found = list(_entry(name, entry, model, train, settings.sampler))
+        for trail, message in found or _against(name, entry, train, settings):
             sound = False
             yield ("space", name, *trail), message
-    if sound and settings.sampler == "grid":
-        size = Space.of(settings, model, train).size
+    if not sound:
+        return
+    space = Space.of(settings, model, train)
+    if space.distinct(2) < 2:
+        message = "holds nothing but the settings as given, so that nothing would be searched"
+        yield ("space",), f"{message}: add values to try, or remove `search`"
+    if settings.sampler == "grid":
+        size = space.size
         if size is not None and size > LARGEST_GRID:
             message = f"has {size:,} combinations, more than the {LARGEST_GRID:,} of a grid"
             yield ("space",), f"{message}: give larger steps or fewer values, or another sampler"
@@ -55,6 +65,29 @@ def _entry(name: str, entry: Any, model: ModelSettings, train: TrainSettings, sa
         return
     wrong = list(_bounds(name, entry, sampler))
     yield from wrong or _refused(name, {"low": entry.low, "high": entry.high})
+
+
+def _against(name: str, entry: Any, train: TrainSettings, settings: SearchSettings) -> Iterator[Complaint]:
+    """What is right by itself, and no sense with the settings beside it."""
+    if name in METHOD_OF and train.average is not None:
+        method, searched = METHOD_OF[name], settings.space.get("average.method")
+        tried = searched if isinstance(searched, tuple) else (train.average.method,)
+        if method not in tried:
+            message = f"has no effect: `average.method: {method}` reads it, and that is {', '.join(map(str, tried))}"
+            yield (), f"{message}; remove it, or search `average.method` too"
+    values = {"low": entry.low, "high": entry.high} if isinstance(entry, RangeSettings) else dict(enumerate(entry))
+    if name == "fine_tune.frozen_epochs":
+        for key, value in values.items():
+            if value > train.epochs:
+                yield (key,), f"must be at most `train.epochs`, {train.epochs}, got {value:g}"
+    if name == "batch_size" and train.accumulate != "auto":
+        for key, value in values.items():
+            if value < train.accumulate:
+                yield (key,), f"must be at least `train.accumulate`, its parts, {train.accumulate}, got {value:g}"
+
+
+METHOD_OF = {"average.decay": "ema", "average.start": "swa"}
+"""Settings of an average that one method alone reads."""
 
 
 def _unsearched(name: str) -> str:

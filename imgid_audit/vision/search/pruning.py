@@ -41,6 +41,8 @@ def reason_to_stop(
 ) -> str:
     """Why the trial `own` should stop after `epoch` (from 1), of which it reported; '' where it should go on.
 
+    Values of the objective stand in brackets, with all their digits: the report writes them in the objective's unit.
+
     `others` are the study's other trials; `epochs` a whole training; nothing is stopped in the last.
     """
     if epoch not in own.reported or not decides(pruner, own.position, epoch, epochs, seed):
@@ -61,7 +63,10 @@ def _median(own: Record, epoch: int, others: Sequence[Record], *, higher: bool) 
     worse = best < middle if higher else best > middle
     if not worse:
         return ""
-    return f"after {epoch} epochs {best:.4g} was worse than the median of {len(values)} trials, {middle:.4g}"
+    return (
+        f"in the first {epoch} epochs its best value ({float(best)!r}) was worse than the median of {len(values)} "
+        f"complete trials after as many ({middle!r})"
+    )
 
 
 def _hyperband(own: Record, epoch: int, others: Sequence[Record], epochs: int, seed: int, *, higher: bool) -> str:
@@ -77,7 +82,8 @@ def _hyperband(own: Record, epoch: int, others: Sequence[Record], epochs: int, s
     last = ranked[max(len(ranked) // ETA - 1, 0)]
     if value >= last if higher else value <= last:
         return ""
-    return f"after {epoch} epochs {value:.4g} was not in the best third of {len(ranked)} trials in its bracket"
+    when = "after 1 epoch" if epoch == 1 else f"after {epoch} epochs"
+    return f"{when} its value ({float(value)!r}) was not in the best third of {len(ranked)} trials in its bracket"
 
 
 def rungs(position: int, epochs: int, seed: int) -> tuple[int, ...]:

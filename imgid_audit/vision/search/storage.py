@@ -38,16 +38,20 @@ class Storage:
     Whatever changes trials, or asks who has them in hand, happens inside `alone`.
     """
 
-    def __init__(self, path: Path, fingerprint: str, space: Space, *, higher: bool) -> None:
+    def __init__(
+        self, path: Path, fingerprint: str, space: Space, *, higher: bool, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         self.path, self.space = path, space
         self.name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
         with self.guarded():
-            self._made(higher)
+            self._made(higher, stop)
 
-    def _made(self, higher: bool) -> None:
+    def _made(self, higher: bool, stop: Callable[[], bool]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._claims.mkdir(exist_ok=True)
-        with self.alone(lambda: False), quiet():
+        with self.alone(stop) as entered, quiet():
+            if not entered:
+                raise StoppedError(f"{self.path}: stopped before the search was opened: the same command continues")
             _refuse_damaged(self.path)
             self._engine, self._storage = _opened(self.path)
             self._study = self._found(higher)

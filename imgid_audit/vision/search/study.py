@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,11 +44,13 @@ class Ticket:
         self.reason = ""
 
     def report(self, epoch: int, value: float | None) -> bool:
-        """Keep the objective after `epoch` (from 1), None where undefined; whether to stop, and `reason` why.
+        """Keep the objective after `epoch` (from 1), None where undefined or not asked; whether to stop, `reason` why.
 
-        Reporting an epoch again, as a training does that goes on from before it, changes nothing.
+        A sign of life too, of which the time that a search takes is made. Reporting an epoch again, as a training
+        does that goes on from before it, changes nothing.
         """
         if value is None or not math.isfinite(value):
+            self._study._beat()
             return False
         self._record = replace(self._record, reported={**self._record.reported, epoch: float(value)})
         self.reason = self._study._reported(self._record, epoch, float(value))
@@ -86,6 +88,7 @@ class Study:
         self._clock, self._start = clock, clock()
         self._session, self._beaten = f"session {os.getpid()} {self._start!r}", -math.inf
         self._claims: list[Claim] = []
+        self._timed_out = False
 
     def ask(self, stop: Callable[[], bool] = lambda: False) -> Ticket | None:
         """A trial to train: one that was left behind, else a new one; None where no other may begin.
@@ -93,21 +96,21 @@ class Study:
         That is so once all trials have begun, or the time is over (a trial left behind began before), or `stop`
         says so. It waits for no trial in other hands: ask again while `waiting`.
         """
-        self._beat(always=True)
         with self._storage.alone(stop) as entered:
             if not entered or stop():
                 return None
+            self._beat(always=True)
             records = self._records()
             for record in records:
                 if record.state == "running" and (ticket := self._taken(record)) is not None:
                     return ticket
             position = len(records)
-            if position >= self._total or self._over:
+            self._timed_out = self._over()
+            if position >= self._total or self._timed_out:
                 return None
-            claim = self._storage.claim(position)
-            if not claim.take():  # before the trial exists, so that nobody takes it for one left behind
+            claim = self._claimed(position)  # before the trial exists, so that nobody takes it for one left behind
+            if claim is None:
                 return None
-            self._claims.append(claim)
             return Ticket(self, self._storage.begin(position, self._next(position, records)), claim)
 
     def _next(self, position: int, records: Sequence[Record]) -> Mapping[str, Any]:
@@ -117,15 +120,23 @@ class Study:
         return propose(self._space, settings.sampler, settings.seed, position, records, higher=self._higher)
 
     def _taken(self, record: Record) -> Ticket | None:
-        claim = self._storage.claim(record.position)
-        if not claim.take():
+        claim = self._claimed(record.position)
+        if claim is None:
             return None
         record = self._records()[record.position]  # as it is now: whoever held it may have ended it meanwhile
         if record.state != "running":
-            claim.drop()
+            self._dropped(claim)
             return None
-        self._claims.append(claim)
         return Ticket(self, record, claim)
+
+    def _claimed(self, position: int) -> Claim | None:
+        """The lock of a trial, held; None where another process has it."""
+        claim = self._storage.claim(position)
+        self._claims.append(claim)  # first: whatever interrupts, `close` finds it
+        if claim.take():
+            return claim
+        self._claims.remove(claim)
+        return None
 
     def _records(self) -> tuple[Record, ...]:
         return self._storage.records(self._total)
@@ -161,28 +172,26 @@ class Study:
 
     @property
     def ended(self) -> str:
-        """Why nothing is left to do: ``all trials``, ``time`` or ``grid exhausted``; '' while there is."""
+        """Why nothing is left to do: ``all trials``, ``time`` or ``grid exhausted``; '' while there is.
+
+        That the time is over is found by `ask`, where no other process asks: none begins a trial after it.
+        """
         records = self._records()
         if any(record.state == "running" for record in records):
             return ""
         if len(records) >= self._total:
             return ALL if self._total == self._settings.trials else EXHAUSTED
-        return TIME if self._over else ""
+        return TIME if self._timed_out else ""
 
     @property
     def elapsed(self) -> float:
         """Seconds in which any process worked on the study, over all its sessions."""
-        spans = {**self._storage.sessions(), self._session: (self._start, self._clock())}
-        total, until = 0.0, -math.inf
-        for start, end in sorted((start, end) for start, end in spans.values()):
-            total += max(end - max(start, until), 0.0)
-            until = max(until, end)
-        return total
+        return _union({**self._storage.sessions(), self._session: (self._start, self._clock())}.values())
 
-    @property
     def _over(self) -> bool:
+        """Whether the time is over by what is in the file: then it is for every process that asks later."""
         minutes = self._settings.minutes
-        return minutes is not None and self.elapsed >= 60 * minutes
+        return minutes is not None and _union(self._storage.sessions().values()) >= 60 * minutes
 
     def _beat(self, *, always: bool = False) -> None:
         now = self._clock()
@@ -202,6 +211,21 @@ class Study:
         self._storage.close()
 
 
+def _union(spans: Iterable[Sequence[float]]) -> float:
+    """Seconds that lie in any of the spans (start, end)."""
+    total, until = 0.0, -math.inf
+    for start, end in sorted((start, end) for start, end in spans):
+        total += max(end - max(start, until), 0.0)
+        until = max(until, end)
+    return total
+
+
+def steady() -> Callable[[], float]:
+    """Seconds since 1970, counted on evenly from now: a clock that is set meanwhile must not move the time's end."""
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
+
+
 @contextmanager
 def open_study(
     path: Path,
@@ -210,21 +234,23 @@ def open_study(
     settings: SearchSettings,
     *,
     higher: bool,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Study]:
     """The study in the SQLite file `path`, made where there is none; several processes may open it.
 
     - `fingerprint`: of all that a trial's value depends on besides its parameters (rows, images, settings, objective,
       versions); with another one, another space, sampler, seed or pruner it is another study in the same file
     - `higher`: whether higher objectives are better
+    - `stop` ends the waiting for a process that opens it or asks
     - more `trials` than before, or more `minutes`, continue the same study; fewer trials look at the first of them
 
-    Raises `InputError` for a file that is damaged, of another version or cannot be written.
+    Raises `InputError` for a file that is damaged, of another version or cannot be written; `StoppedError` by `stop`.
     """
     parts = (fingerprint, space.words, space.given, space.epochs, settings.sampler, settings.seed, settings.pruner)
     exact = {name: repr(parameter) for name, parameter in space.parameters.items()}
-    storage = Storage(path, identity(*parts, exact, higher), space, higher=higher)
-    study = Study(storage, space, settings, clock, higher=higher)
+    storage = Storage(path, identity(*parts, exact, higher), space, higher=higher, stop=stop)
+    study = Study(storage, space, settings, clock or steady(), higher=higher)
     try:
         yield study
     finally:

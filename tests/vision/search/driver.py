@@ -92,8 +92,15 @@ def main() -> None:
     parser.add_argument("trials", type=int)
     parser.add_argument("--die", default="")
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--wait", action="store_true", help="say which trial came first, and go on when told to")
     given = parser.parse_args()
     with opened(given.folder / "study.db", settings_of(given.sampler, given.pruner, given.trials)) as study:
+        if given.wait:
+            first = study.ask()
+            assert first is not None
+            print(first.number, flush=True)
+            sys.stdin.readline()
+            trained(first, given.die, given.folder / "log", given.pause)
         json.dump(run(study, given.die, given.folder / "log", given.pause), sys.stdout)
 
 

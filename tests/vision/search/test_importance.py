@@ -60,21 +60,24 @@ def test_the_same_trials_have_the_same_shares_whatever_is_better() -> None:
 def test_too_few_trials_have_no_shares() -> None:
     shares, note = importance(SPACE, records((3.0, 1.0, 0.0), ENOUGH - 1), higher=True)
     assert shares == ()
-    assert note == f"{ENOUGH - 1} trials inside the space have an objective, fewer than the {ENOUGH} that shares need"
+    assert note == f"{ENOUGH - 1} trials inside the space are complete, and shares need {ENOUGH}"
     assert importance(SPACE, records((3.0, 1.0, 0.0), ENOUGH), higher=True)[0]
 
 
 def test_equal_objectives_have_none_either() -> None:
     shares, note = importance(SPACE, records((0.0, 0.0, 0.0), 20), higher=True)
-    assert (shares, note) == ((), "all trials have the same objective")
+    assert (shares, note) == ((), "all complete trials have the same objective")
 
 
-def test_failed_and_running_trials_say_nothing_and_pruned_ones_what_they_last_reported() -> None:
+def test_only_complete_trials_say_anything() -> None:
+    """What a trial of fewer epochs reached tells of the epochs: dropout, which matters, would look as if it did not."""
     trials = records((3.0, 1.0, 0.0), 20)
     ended = [
-        replace(one, state=state, value=None) for one, state in zip(trials[1:], ("failed", "running"), strict=False)
+        replace(one, state=state, value=None)
+        for one, state in zip(trials[1:], ("failed", "running", "pruned"), strict=False)
     ]
     ended = [replace(one, position=30 + place, reported={1: 50.0}) for place, one in enumerate(ended)]
     assert importance(SPACE, [*trials, *ended], higher=True) == importance(SPACE, trials, higher=True)
     pruned = [replace(one, state="pruned", value=None, reported={1: 9.0, 2: one.value}) for one in trials[:9]]
-    assert importance(SPACE, [*pruned, *trials[9:]], higher=True) == importance(SPACE, trials, higher=True)
+    shares, note = importance(SPACE, [*pruned, *trials[9:]], higher=True)
+    assert (shares, note) == ((), f"12 trials inside the space are complete, and shares need {ENOUGH}")

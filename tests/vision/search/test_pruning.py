@@ -95,7 +95,13 @@ def record(position: int, state: str, values: list[float]) -> Record:
 def test_a_reason_says_what_was_compared() -> None:
     others = [record(i, "complete", [0.1, 0.5 + i / 100, 0.9]) for i in range(5)]
     told = reason_to_stop("median", record(5, "running", [0.3, 0.4]), 2, others, 3, 0, higher=True)
-    assert told == "after 2 epochs 0.4 was worse than the median of 5 trials, 0.52"
+    assert told == (
+        "in the first 2 epochs its best value (0.4) was worse than the median of 5 complete trials after as many (0.52)"
+    )
+    first = next(i for i in range(40) if 1 in rungs(i, 9, 0))
+    rivals = [record(i, "complete", [0.5 + i / 100]) for i in range(40) if i != first]
+    third = reason_to_stop("hyperband", record(first, "running", [0.1]), 1, rivals, 9, 0, higher=True)
+    assert third.startswith("after 1 epoch its value (0.1) was not in the best third of ")
     assert reason_to_stop("median", record(5, "running", [0.3, 0.4]), 2, others, 3, 0, higher=False) == ""
 
 

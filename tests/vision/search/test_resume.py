@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
+from imgid_audit.io.lock import RunLock
+from imgid_audit.vision.search import study as study_module
+from imgid_audit.vision.search.claims import Claim
 from tests.vision.search.driver import EPOCHS, objective, opened, run, settings_of, trained
 
 DRIVER = Path(__file__).with_name("driver.py")
+WAIT = 500
+"""Seconds that only a process that hangs takes."""
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -22,11 +27,12 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(DRIVER), str(folder), *arguments]
     root = Path(__file__).parents[3]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, **pipes, text=True, env=environment)
 
 
-def told(process: subprocess.Popen[str]) -> Any:
-    out, errors = process.communicate(timeout=120)
+def told(process: subprocess.Popen[str], sent: str | None = None) -> Any:
+    out, errors = process.communicate(sent, timeout=WAIT)
     assert process.returncode == 0, errors
     return json.loads(out)
 
@@ -71,7 +77,7 @@ def test_killed_at_every_stage_it_ends_as_if_it_had_not_been(tmp_path: Path, sam
     folder = tmp_path / "broken"
     for moment in moments(expected):
         process = started(folder, sampler, pruner, "12", "--die", moment)
-        process.communicate(timeout=120)
+        process.communicate(timeout=WAIT)
         assert process.returncode == -9, moment
     assert told(started(folder, sampler, pruner, "12")) == expected
     logged = (folder / "log").read_text().split()
@@ -80,7 +86,7 @@ def test_killed_at_every_stage_it_ends_as_if_it_had_not_been(tmp_path: Path, sam
 
 def test_a_trial_in_a_dead_process_s_hands_is_taken_up_with_what_it_reported(tmp_path: Path) -> None:
     process = started(tmp_path, "random", "none", "3", "--die", "reported 1 2")
-    process.communicate(timeout=120)
+    process.communicate(timeout=WAIT)
     assert process.returncode == -9
     with opened(tmp_path / "study.db", settings_of("random", "none", 3)) as study:
         assert [trial.number for trial in study.trials()] == [0]
@@ -107,10 +113,16 @@ def test_two_processes_share_one_study(tmp_path: Path) -> None:
 
 
 def test_one_of_two_processes_dies_and_the_other_finishes_its_trial(tmp_path: Path) -> None:
-    dying = started(tmp_path, "random", "none", "8", "--pause", "0.02", "--die", "reported 3 4")
-    other = started(tmp_path, "random", "none", "8", "--pause", "0.02")
-    found = told(other)
-    dying.communicate(timeout=120)
+    """The dying one has the first trial in hand; the other begins meanwhile, and waits for it in the end."""
+    dying = started(tmp_path, "random", "none", "8", "--wait", "--die", "reported 0 4")
+    assert dying.stdout is not None
+    assert dying.stdout.readline() == "0\n"
+    other = started(tmp_path, "random", "none", "8", "--wait")
+    assert other.stdout is not None
+    assert other.stdout.readline() == "1\n"
+    dying.communicate("\n", timeout=WAIT)
+    assert dying.returncode == -9
+    found = told(other, "\n")
     assert [trial["number"] for trial in found] == list(range(8))
     assert all(trial["state"] in ("complete", "failed") for trial in found)
 
@@ -205,6 +217,76 @@ def test_no_trial_begins_once_the_time_is_over_also_in_a_later_session(tmp_path:
         assert study.ended == "time"
     with opened(path, settings_of("random", "none", 5, minutes=2), clock=lambda: now[0]) as study:
         assert study.ended == ""
+        assert study.ask() is not None
+
+
+def test_whoever_ends_a_search_by_its_time_ends_it_for_all(tmp_path: Path) -> None:
+    """Time runs out while one process looks; another, opened after its last sign of life, must not begin a trial."""
+    path, settings = tmp_path / "study.db", settings_of("random", "none", 5, minutes=1)
+    now = [100.0]
+    with opened(path, settings, clock=lambda: now[0]) as one:
+        trained(one.ask(), "")
+        now[0] = 159.9
+        one._beat(always=True)
+        now[0] = 160.5
+        with opened(path, settings, clock=lambda: now[0]) as two:
+            ended_before = one.ended
+            begun = two.ask()
+            assert not (ended_before and begun), "a trial that the search, which has ended, does not tell of"
+            if begun is not None:
+                trained(begun, "")
+            assert one.ask() is None
+            assert one.ended == "time"
+            assert two.ask() is None
+            assert two.ended == "time"
+            assert one.trials() == two.trials()
+
+
+@pytest.mark.parametrize("jump", [-7200.0, 7200.0])
+def test_a_clock_that_is_set_meanwhile_does_not_move_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    wall, even = [1e9], [50.0]
+    monkeypatch.setattr(study_module.time, "time", lambda: wall[0])
+    monkeypatch.setattr(study_module.time, "monotonic", lambda: even[0])
+    with opened(tmp_path / "study.db", settings_of("random", "none", 5, minutes=2)) as study:
+        for _ in range(2):
+            trained(study.ask(), "")
+            wall[0] += jump + 50
+            even[0] += 50
+        assert study.elapsed == pytest.approx(100)
+        assert study.ask() is not None
+        even[0] += 50
+        assert study.ask() is None
+        assert study.elapsed == pytest.approx(150)
+
+
+def test_a_training_whose_epochs_nobody_asks_about_gives_signs_of_life(tmp_path: Path) -> None:
+    """Else a search that is killed within long trainings would never come to the end of its time."""
+    now = [100.0]
+    with opened(tmp_path / "study.db", settings_of("random", "none", 5), clock=lambda: now[0]) as study:
+        ticket = study.ask()
+        now[0] = 3700.0
+        ticket.report(1, None)
+        assert list(study._storage.sessions().values()) == [[100.0, 3700.0]]
+
+
+def test_an_interrupt_while_a_trial_is_taken_leaves_it_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also to one in this very process, such as a notebook's."""
+    settings = settings_of("random", "none", 1)
+
+    def interrupted(claim: Claim) -> bool:
+        RunLock.__enter__(claim)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        taken = Claim.take
+        patched.setattr(Claim, "take", lambda self: taken(self) if self.path.name == "asking" else interrupted(self))
+        with pytest.raises(KeyboardInterrupt), opened(tmp_path / "study.db", settings) as study:
+            study.ask()
+    with opened(tmp_path / "study.db", settings) as study:
         assert study.ask() is not None
 
 

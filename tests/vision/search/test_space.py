@@ -197,3 +197,42 @@ def test_what_one_weights_file_cannot_begin_and_what_trains_nothing() -> None:
 
 def test_all_complaints_come_at_once() -> None:
     assert len(told({"lr": {"low": -2, "high": 0}, "dropout": [2, 3], "x": [1]})) == 5
+
+
+def test_a_search_that_would_try_nothing() -> None:
+    assert told({"lr": [0.01]}, trials=1) == [
+        "trials: must be >= 2, got 1: the first trial is the settings as given, so that nothing would be searched"
+    ]
+    assert told({"lr": [0.01]}, trials=0)[0].startswith("trials: must be >= 2, got 0")
+    nothing = "space: holds nothing but the settings as given"
+    for sampler in ("tpe", "grid"):
+        assert told({"lr": [TRAIN.lr], "dropout": [0.1]}, sampler=sampler)[0].startswith(nothing)
+        assert told({"lr": [0.01]}, sampler=sampler) == []  # one value, another than the one given: two trials
+
+
+def test_settings_of_an_average_that_its_method_does_not_read() -> None:
+    ema, swa = (TrainSettings.model_validate({"average": {"method": method}}) for method in ("ema", "swa"))
+    for train, name, value in ((ema, "average.start", 0.5), (swa, "average.decay", 0.9)):
+        (found,) = told({name: [value]}, train)
+        assert found.startswith(f"space > {name}: has no effect: `average.method: ")
+        assert told({name: [value], "average.method": ["ema", "swa"]}, train) == []
+    assert told({"average.decay": [0.9]}, ema) == []
+    assert told({"average.start": [0.5]}, swa) == []
+    assert "average.start: has no effect" in told({"average.start": [0.5], "average.method": ["ema"]}, swa)[0]
+
+
+def test_values_that_other_settings_make_impossible() -> None:
+    """More frozen epochs than epochs, and a batch of fewer images than the parts that it is computed in."""
+    few = TRAIN.model_copy(update={"epochs": 3, "accumulate": 8})
+    assert told({"fine_tune.frozen_epochs": [0, 3]}, few) == []
+    assert told({"fine_tune.frozen_epochs": [2, 4]}, few) == [
+        "space > fine_tune.frozen_epochs > 1: must be at most `train.epochs`, 3, got 4"
+    ]
+    assert (
+        "high: must be at most `train.epochs`, 3, got 5"
+        in told({"fine_tune.frozen_epochs": {"low": 0, "high": 5}}, few)[0]
+    )
+    assert told({"batch_size": [8, 16]}, few) == []
+    assert (
+        "batch_size > low: must be at least `train.accumulate`" in told({"batch_size": {"low": 4, "high": 16}}, few)[0]
+    )

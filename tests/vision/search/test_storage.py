@@ -15,6 +15,7 @@ import pytest
 
 from imgid_audit.core.errors import InputError, StoppedError
 from imgid_audit.vision.search import Ticket
+from imgid_audit.vision.search.claims import alone
 from tests.vision.search.driver import opened, run, settings_of
 
 SETTINGS = settings_of("random", "none", 3)
@@ -136,6 +137,18 @@ def test_a_full_disk_stops_and_keeps_what_is_finished(tmp_path: Path) -> None:
     with opened(path, SETTINGS) as study:
         assert [trial.number for trial in study.trials()] == [0]
         assert study.ask().number == 1
+
+
+def test_who_asks_to_stop_waits_for_nobody_who_opens_it(tmp_path: Path) -> None:
+    """One that is suspended while it asks holds the others up: they must hear that they are to end."""
+    path = tmp_path / "study.db"
+    made(path)
+    with (
+        alone(tmp_path / "claims" / "asking", lambda: False),
+        pytest.raises(StoppedError, match="stopped before the search was opened"),
+        opened(path, SETTINGS, stop=lambda: True),
+    ):
+        pass
 
 
 def test_paths_with_characters_that_urls_read(tmp_path: Path) -> None:
