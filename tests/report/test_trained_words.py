@@ -122,7 +122,7 @@ def test_the_terminal_rounds_as_the_report_does(value: float, shown: str) -> Non
     search = made.search()
     trials = tuple(replace(t, value=value) if t.number == 13 else t for t in search.trials)
     first, given, best, worth = map(plain, search_lines(replace(search, trials=trials)))
-    assert first == "search: 20 of 20 trials (16 complete, 1 failed, 3 pruned); all trials"
+    assert first == "search: 20 of 20 trials (16 complete, 1 failed, 3 pruned); all trials that were asked for"
     assert best.startswith(f"best: trial 13, {wording.criterion(search)} {shown}: lr = 0.0019, ")
     assert given.startswith(f"given: trial 0, {wording.criterion(search)} ")
     assert worth == "The best of 20 tries on the same val rows looks better than it is."
