@@ -245,10 +245,10 @@ def _finding(f: Finding) -> dict[str, Any]:
         "code": f.code,
         "title": f.title,
         "status": "skipped" if inconclusive else f.status,
-        "inconclusive": inconclusive,
         "severity": f.severity,
         "reason": f.reason,
         "evidence": plain(f.evidence),
+        "inconclusive": inconclusive,
     }
 
 

@@ -39,7 +39,7 @@ VERDICTS = (
     *("rule", "status", "reason", "observed", "low", "high", "tolerance", "worst", "subjects_needed"),
     *("waiver", "method"),
 )
-FINDINGS = ("code", "title", "status", "inconclusive", "severity", "reason", "evidence")
+FINDINGS = ("code", "title", "status", "severity", "reason", "evidence", "inconclusive")
 MITIGATIONS = (
     *("method", "quantity", "metric", "class", "slice", "value", "undefined", "reason", "low", "high", "level"),
     *("interval_method", "before", "after", "p_value", "p_adjusted", "verdict", "levelling_down"),

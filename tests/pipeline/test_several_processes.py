@@ -35,7 +35,7 @@ def config(tmp_path: Path) -> Path:
 
 def command(verb: str, config: Path, out: Path, *, together: bool = True) -> subprocess.CompletedProcess[str]:
     parts = [sys.executable, *(TOGETHER if together else []), "-m", "imgid_audit.cli", verb, str(config)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(out.parent)}  # torchrun leaves a folder there
     return subprocess.run([*parts, "--out", str(out)], capture_output=True, text=True, timeout=500, env=environment)
 
 

@@ -41,7 +41,7 @@ def test_what_the_data_cannot_tell_comes_after_findings_and_is_a_limit() -> None
         ("D001", "Passed", "good", ""),
         ("D005", "Not run", "off", ""),
     ]
-    assert "1 finding, 1 cannot tell, 1 passed, 1 not run" in page.lead.replace("\xa0", " ")
+    assert "1 found something, 1 cannot tell, 1 passed, 1 not run" in page.lead.replace("\xa0", " ")
     assert isinstance(limits, Limits)
     told = {limit.title: limit.items for limit in limits.limits}
     assert told["Checks that the data cannot answer"] == (

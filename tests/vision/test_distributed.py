@@ -27,7 +27,7 @@ TOGETHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 def processes(images: Path, out: Path, rows: int, fault: str = "none", *, count: int = 2, **settings: object):
     command = [*(TOGETHER if count > 1 else [sys.executable]), str(DRIVER), str(images), str(out), str(rows), fault]
     command += [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(out.parent)}  # torchrun leaves a folder there
     return subprocess.run(command, capture_output=True, text=True, timeout=500, env=environment)
 
 

@@ -16,6 +16,9 @@ from imgid_audit.report.section import Section
 
 SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("finding", "inconclusive", "passed", "skipped", "not_applicable")
+ENDED = {"finding": "found something"}
+"""How a check ended, after a number of them, where the pill's word does not do."""
+
 EVIDENCE = 12
 LONGEST = 400
 
@@ -47,7 +50,7 @@ def build(facts: Facts) -> Findings | None:
     if not found:
         return None
     tally: Counter[str] = Counter(f.status for f in found)
-    said = [f"{numbers.count(tally[s])} {words.FINDING_WORDS[s].lower()}" for s in STATUSES if tally[s]]
+    said = [f"{numbers.count(tally[s])} {ENDED.get(s, words.FINDING_WORDS[s].lower())}" for s in STATUSES if tally[s]]
     order = sorted(found, key=lambda f: (STATUSES.index(f.status), SEVERITIES.index(f.severity), f.code))
     lead = f"Of {numbers.plural(len(found), 'check')}: {', '.join(said)}. What did not run is listed with its reason."
     return Findings(lead, tuple(_line(f) for f in order))
