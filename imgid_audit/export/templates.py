@@ -61,6 +61,10 @@ def visible(value: object) -> object:
     return UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", value)
 
 
+def _pieces(part: str) -> list[str]:
+    return [part[i : i + PIECE] for i in range(0, len(part), PIECE)] if len(part) > LONGEST_WORD else [part]
+
+
 def breakable(text: str) -> Markup:
     """Text for paper, escaped: words too long for a column may break between their parts, all others nowhere.
 
@@ -70,13 +74,7 @@ def breakable(text: str) -> Markup:
 
     def broken(word: str) -> Markup:
         parts = PARTS.split(word) if len(word) > LONGEST_WORD else [word]
-        pieces = [
-            part[i : i + size]
-            for part in parts
-            for size in (PIECE if len(part) > LONGEST_WORD else len(part) or 1,)
-            for i in range(0, max(len(part), 1), size)
-        ]
-        return Markup("<wbr>").join(escape(visible(piece)) for piece in pieces)
+        return Markup("<wbr>").join(escape(visible(piece)) for part in parts for piece in _pieces(part))
 
     return Markup("").join(broken(word) for word in re.split(r"(\s+)", text))
 
