@@ -9,7 +9,7 @@ import numpy as np
 
 from imgid_audit.comparison import ComparisonSpec, primary_left_out, primary_or_why
 from imgid_audit.config import Config
-from imgid_audit.core.comparison import Primary
+from imgid_audit.core.comparison import Primary, Quantity
 from imgid_audit.core.manifest import Manifest, Status
 from imgid_audit.core.predictions import Decisions, Predictions
 from imgid_audit.core.task import Task
@@ -23,6 +23,13 @@ SELECTED = {
     "worst_class": "recall of the worst class",
     "worst_group": "accuracy of the worst group",
 }
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "average": "overall",
+    "worst_class": "worst_class",
+    "worst_group": "worst_group",
+}
+"""What `train.select` asks for, as comparisons name it."""
 
 SHOWN = 5
 """Groups or classes that a refusal names before it counts the others."""
@@ -67,9 +74,8 @@ def objective_of(config: Config, task: Task) -> Objective:
     if asked is None:
         select = config.train.select
         across = config.train.groups if select == "worst_group" else ()
-        quantity = {"average": "overall", "worst_class": "worst_class", "worst_group": "worst_group"}[select]
         metric = "recall" if select == "worst_class" else "accuracy"
-        primary = Primary(metric, None, across, quantity)  # type: ignore[arg-type]
+        primary = Primary(metric, None, across, QUANTITIES[select])
         words = SELECTED[select]
     else:
         class_name = asked.class_name if asked.class_name != "macro" else None

@@ -65,9 +65,10 @@ def otherwise(view: View) -> Table | None:
     """
     if not view.average and all(trial.test is None for record in view.ran for trial in record.trials):
         return None
-    unit: Callable[[float], str] = lambda value: side(  # noqa: E731
-        value, view.comparison.primary.quantity, view.comparison.primary.metric
-    )
+
+    def unit(value: float) -> str:
+        return side(value, view.comparison.primary.quantity, view.comparison.primary.metric)
+
     rows = []
     for record in view.ran:
         at = _at(record.trials, record.chosen)
